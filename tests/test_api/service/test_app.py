@@ -1,5 +1,6 @@
 """What holds for every route: hosts, headers, problem documents, OpenAPI."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,20 @@ def test_the_page_is_served_under_a_strict_policy(client: TestClient[Any], path:
 
 def test_every_script_of_the_page_exists(client: TestClient[Any]) -> None:
     folder = ROOT / "api" / "page"
-    for path in folder.rglob("*.*"):
+    for path in {*folder.rglob("*.*")} - {folder / "index.html"}:
         answer = client.get(f"/page/{path.relative_to(folder).as_posix()}")
         assert answer.content == path.read_bytes()
     assert "text/javascript" in client.get("/page/page.js").headers["content-type"]
+
+
+def test_a_browser_keeps_the_files_of_the_page_until_they_change(client: TestClient[Any]) -> None:
+    page = client.get("/")
+    (digest,) = set(re.findall(r'"page/([0-9a-f]{16})/', page.text))
+    assert page.headers["cache-control"] == "no-cache"
+    kept, plain = (client.get(f"/page/{part}page.js") for part in (f"{digest}/", ""))
+    assert "immutable" in kept.headers["cache-control"] and kept.content == plain.content
+    assert plain.headers["cache-control"] == "no-cache"
+    assert client.get(f"/page/{digest[::-1]}/page.js").status_code == 404
 
 
 @pytest.mark.parametrize(
