@@ -36,6 +36,7 @@ export class Viewer {
     this.opacity = OPACITY;
     this.chosen = ""; // name of the preset
     this.tool = window.matchMedia("(pointer: coarse)").matches ? "pan" : "window";
+    this.renderings = 0; // begun of the image by windows of its file
     this.partners = new Map(); // viewer to what of the state it shares
     this.element = this.#build(name, tools);
     new ResizeObserver(() => this.#apply()).observe(this.stage);
@@ -137,11 +138,12 @@ export class Viewer {
   async #render(preset) {
     const { picture } = this;
     const image = this.images[this.shown];
+    const turn = ++this.renderings;
     const url = preset.number ? await image.byWindow(preset.number) : image.url;
-    if (url === null || picture !== this.picture) return;
+    if (url === null || picture !== this.picture || turn !== this.renderings) return;
     picture.src = url;
     await picture.decode();
-    if (picture !== this.picture) return;
+    if (picture !== this.picture || turn !== this.renderings) return;
     this.rendered = preset.number ?? 0;
     this.#window(preset);
   }

@@ -16,8 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from recipes.drawn_example.browser import has_chromium, headless_chromium
 
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
-WORKSTATION = (1920, 1080)
+SIZES = {"desktop": (1440, 900), "workstation": (1920, 1080), "phone": (390, 844)}
 SECONDS = 60.0
 """Seconds."""
 
@@ -112,7 +111,7 @@ class Browser:
         return self.driver.execute_cdp_cmd(command, values)
 
     def resize(self, size: str) -> None:
-        width, height = WORKSTATION if size == "workstation" else SIZES[size]
+        width, height = SIZES[size]
         phone = size == "phone"
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
         self.cdp("Emulation.setDeviceMetricsOverride", **metrics)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.page.browser import SIZES, Browser, chromium
+from tests.support.page.browser import Browser, chromium
 from tests.support.page.service import (
     Images,
     MarkingWriter,
@@ -26,14 +26,15 @@ def chrome() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(params=list(SIZES))
-def size(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture
+def size() -> str:
+    """Of the window, a key of ``SIZES``; a test may be parametrised with others."""
+    return "desktop"
 
 
 @pytest.fixture
 def browser(chrome: Browser, size: str) -> Browser:
-    """A window as wide as a desk's, then a phone's."""
+    """A window of this size."""
     chrome.prefer()
     chrome.resize(size)
     return chrome

@@ -17,11 +17,22 @@ from tests.support.service.services import FakeRetriever
 pytest_plugins = ["tests.support.page.fixtures"]
 
 
+OF_COLOUR = ["color-contrast"]
+OF_LAYOUT = [*OF_COLOUR, "link-in-text-block", "scrollable-region-focusable"]
+"""Rules of axe whose outcome depends on the size of the window."""
+
+
 def check(browser: Browser, state: str) -> None:
-    """Nothing serious in light; in dark, where the colours alone differ, nothing of contrast."""
-    for scheme, rules in (("light", None), ("dark", ["color-contrast"])):
+    """Nothing serious; on a phone, where the layout alone differs, and in dark, where the colours
+    do, nothing of these."""
+    for size, scheme, rules in (
+        ("phone", "light", OF_LAYOUT),
+        ("desktop", "light", None),
+        ("desktop", "dark", OF_COLOUR),
+    ):
+        browser.resize(size)
         browser.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
-        assert browser.violations(rules) == [], f"{state}, {scheme}"
+        assert browser.violations(rules) == [], f"{state}, {size}, {scheme}"
 
 
 def test_no_state_of_the_page_has_a_serious_violation(

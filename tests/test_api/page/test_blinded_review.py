@@ -76,7 +76,6 @@ def test_a_reader_grades_every_sentence_and_report_by_keys_and_saves_the_ratings
     assert browser.complaints() == []
 
 
-@pytest.mark.parametrize("size", ["desktop"])
 def test_each_reader_has_an_order_of_their_own_and_the_same_again(
     browser: Browser, address: str, tmp_path: Path
 ) -> None:
@@ -105,7 +104,6 @@ def test_each_reader_has_an_order_of_their_own_and_the_same_again(
         ("", "no report"),
     ],
 )
-@pytest.mark.parametrize("size", ["desktop"])
 def test_a_file_that_holds_no_reports_is_refused_with_the_reason(
     browser: Browser, address: str, tmp_path: Path, text: str, words: str
 ) -> None:

@@ -12,8 +12,6 @@ from tests.support.page.service import Images
 
 pytest_plugins = ["tests.support.page.fixtures"]
 
-DESKTOP = pytest.mark.parametrize("size", ["desktop"])
-
 
 def stored(browser: Browser) -> list[dict[str, Any]]:
     """The feedback on the report on the page."""
@@ -25,7 +23,6 @@ def stored(browser: Browser) -> list[dict[str, Any]]:
     )
 
 
-@DESKTOP
 def test_keys_alone_write_read_edit_accept_and_export_a_report(
     browser: Browser, address: str, images: Images, tmp_path: Path
 ) -> None:
@@ -63,7 +60,7 @@ def test_keys_alone_write_read_edit_accept_and_export_a_report(
     assert browser.complaints() == []
 
 
-def test_a_sentence_is_edited_in_place_and_keeps_its_citations(report: Browser, size: str) -> None:
+def test_a_sentence_is_edited_in_place_and_keeps_its_citations(report: Browser) -> None:
     report.press(".statement[data-place='1'] .edit-sentence")
     field = report.wait(".sentence-editor textarea")
     assert field.get_property("value") == "Costal angles drawn sharp."
@@ -87,7 +84,6 @@ def test_a_sentence_is_edited_in_place_and_keeps_its_citations(report: Browser, 
     assert report.all(".statement")[0].text.startswith("Lungs drawn clear.")
 
 
-@DESKTOP
 def test_the_list_of_keys_opens_and_turns_them_off(report: Browser) -> None:
     report.script("document.activeElement.blur()")
     report.key("?")
@@ -149,7 +145,6 @@ def test_a_report_is_shown_and_copied_as_a_template_of_organs(report: Browser) -
 
 
 @pytest.mark.parametrize("sample", ["normal", "hand"])
-@DESKTOP
 def test_a_drawn_sample_is_reported_on_at_one_press(
     browser: Browser, address: str, sample: str
 ) -> None:
@@ -162,6 +157,7 @@ def test_a_drawn_sample_is_reported_on_at_one_press(
     assert f"{sample}.jpg" in str(browser.one("#viewer .stage img").get_attribute("alt"))
 
 
+@pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_similar_cases_are_found_beside_a_report(report: Browser, size: str) -> None:
     report.press("#similar")
     report.wait("#found .hit")
@@ -180,7 +176,6 @@ def test_similar_cases_are_found_beside_a_report(report: Browser, size: str) -> 
     assert not report.one("#case").is_displayed()
 
 
-@DESKTOP
 def test_the_history_shows_thumbnail_and_session_until_the_page_is_loaded_again(
     browser: Browser, address: str, images: Images
 ) -> None:

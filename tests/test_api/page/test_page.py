@@ -1,5 +1,6 @@
 """The page: a report, the cases it cites, and the marks of what is not borne out."""
 
+import pytest
 from selenium.webdriver.common.by import By
 
 from db.app.generation import OodCheck
@@ -41,6 +42,7 @@ def test_a_report_opens_the_cited_case_with_its_sentence_marked(
     assert report.complaints() == []
 
 
+@pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_the_cited_case_is_shown_beside_the_image(
     browser: Browser, address: str, images: Images, size: str
 ) -> None:

@@ -39,6 +39,7 @@ def test_an_image_of_few_pixels_fills_the_stage_in_its_own_shape(
             assert width / height == pytest.approx(natural, rel=0.02)
 
 
+@pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_images_are_windowed_zoomed_panned_and_inverted_by_mouse_or_touch(
     browser: Browser, address: str, images: Images, size: str
 ) -> None:

@@ -61,7 +61,6 @@ def test_on_a_phone_the_page_is_as_wide_as_the_window_and_the_report_can_be_writ
     assert box[0] > 0 and box[1] <= box[2], "it is in sight at once"
 
 
-@pytest.mark.parametrize("size", ["desktop"])
 def test_presets_span_the_grey_levels_of_the_image(
     browser: Browser, address: str, images: Images
 ) -> None:
@@ -86,7 +85,6 @@ def test_presets_span_the_grey_levels_of_the_image(
     assert shown()[0] < 255
 
 
-@pytest.mark.parametrize("size", ["desktop"])
 def test_a_dicom_image_has_millimetres_and_its_own_windows(
     browser: Browser, address: str, images: Images
 ) -> None:
@@ -111,7 +109,6 @@ def test_a_dicom_image_has_millimetres_and_its_own_windows(
     assert preset.get_property("value") == "Default"
 
 
-@pytest.mark.parametrize("size", ["desktop"])
 def test_ruler_and_cardiothoracic_ratio_are_measured_by_points_of_the_reader(
     browser: Browser, address: str, images: Images
 ) -> None:
@@ -137,7 +134,6 @@ def test_ruler_and_cardiothoracic_ratio_are_measured_by_points_of_the_reader(
     assert browser.all("#viewer .measurements line") == []
 
 
-@pytest.mark.parametrize("size", ["desktop"])
 def test_two_views_hang_side_by_side_with_one_window(report: Browser) -> None:
     def alt(viewer: str) -> str:
         return str(report.one(f"{viewer} .stage img").get_attribute("alt"))
@@ -153,7 +149,6 @@ def test_two_views_hang_side_by_side_with_one_window(report: Browser) -> None:
     assert not report.one("#viewer-beside").is_displayed() or not report.all("#viewer-beside img")
 
 
-@pytest.mark.parametrize("size", ["desktop"])
 def test_a_prior_case_follows_window_and_zoom_once_it_is_linked(report: Browser) -> None:
     def shown(place: str) -> str:
         return str(report.one(f"{place} .readout").get_property("textContent"))

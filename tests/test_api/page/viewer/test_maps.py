@@ -75,7 +75,6 @@ def test_a_map_lies_over_its_image_and_says_that_it_is_no_lesion(report: Browser
     assert report.complaints() == []
 
 
-@pytest.mark.parametrize("size", ["desktop"])  # a finger does not hover
 def test_pointing_at_a_sentence_shows_its_map_until_the_pointer_leaves(
     browser: Browser, address: str, images: Images
 ) -> None:

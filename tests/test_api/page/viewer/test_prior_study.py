@@ -1,7 +1,5 @@
 """The page: the patient's own prior study beside the X-ray, linked, and in the report."""
 
-import pytest
-
 from tests.support.page.browser import Browser
 from tests.support.page.service import Images
 
@@ -23,7 +21,6 @@ def give(browser: Browser, images: Images) -> None:
     browser.until(lambda: browser.one("#prior-viewer").is_displayed(), "no prior study")
 
 
-@pytest.mark.parametrize("size", ["desktop"])
 def test_a_prior_study_is_shown_beside_linked_and_compared_with(
     report: Browser, images: Images
 ) -> None:
