@@ -35,7 +35,7 @@ from api.delivery import delivery
 from api.middleware.access import Access, ScopeCheck, the_caller
 from api.middleware.audit_queue import AuditQueue
 from api.middleware.bodies import Bodies, BodyLimits
-from api.middleware.guard import Guard, add_headers
+from api.middleware.guard import Guard, add_headers, content_security_policy
 from api.middleware.observability import observed
 from api.middleware.problems import answer_defect, problem_details
 from api.middleware.proxies import Proxies, strip_prefix
@@ -234,6 +234,7 @@ def create_app(
             {
                 "check_capacity": pipeline.check_capacity,
                 "root_path": settings.root_path,
+                "content_security_policy": content_security_policy(settings.public_images),
             },
             deep_copy=False,
         ),

@@ -77,6 +77,9 @@ class Settings:
     """The prefix below which a proxy offers the service, such as ``/cxr``."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the service, such as ``https://viewer.example.org``."""
+    public_images: str | None = None
+    """Origin from which the page may load images of cases that are not on this machine, once its
+    reader has asked for it; None for nowhere."""
     requests_per_minute: int = 600
     """Per key, where keys are required; per address of requests that trusted proxies pass on."""
     database_seconds: float = 60.0
@@ -150,7 +153,8 @@ class Settings:
             raise UserError(
                 f"'{self.root_path}' is no prefix: give one such as /cxr, with no slash at its end"
             )
-        for origin in self.cors_origins:
+        public = () if self.public_images is None else (self.public_images,)
+        for origin in (*self.cors_origins, *public):
             if not _ORIGIN.fullmatch(origin):
                 raise UserError(
                     f"'{origin}' is no origin: give scheme, host and port alone, such as "

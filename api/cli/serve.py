@@ -22,6 +22,7 @@ from api.pacs.connection import PacsConnection
 from api.pipeline.backends import Backend, BackendOptions, open_backend
 from api.pipeline.current_index import reopening
 from api.pipeline.decoding.processes import DecodingProcesses
+from api.schemas.cases import OPENI
 from api.settings import LOCAL_NAMES, Settings
 from api.temporary_files import temporary_files
 from db.app.database import AppDatabase
@@ -121,6 +122,15 @@ def add_to(verbs: Any) -> None:
         help="let pages of this origin call the service, such as https://viewer.example.org",
     )
     verb.add_argument(
+        "--public-images",
+        nargs="?",
+        const=OPENI,
+        metavar="ORIGIN",
+        help="let readers press for the public images of Open-I cases that are not on this "
+        f"machine: their browsers load them from ORIGIN (default: {OPENI}), which then sees their "
+        "address and the case; off unless this is given",
+    )
+    verb.add_argument(
         "--rate",
         type=int,
         default=600,
@@ -168,6 +178,7 @@ def run(arguments: argparse.Namespace) -> int:
         trusted_proxies=tuple(arguments.trusted_proxy),
         root_path=arguments.root_path.rstrip("/"),
         cors_origins=tuple(origin.lower().rstrip("/") for origin in arguments.cors_origin),
+        public_images=arguments.public_images and arguments.public_images.lower().rstrip("/"),
         requests_per_minute=arguments.rate,
         capacity=arguments.capacity,
         mcp=arguments.mcp,

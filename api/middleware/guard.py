@@ -13,13 +13,12 @@ from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 _HEADERS = {
-    "content-security-policy": CONTENT_SECURITY_POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
@@ -53,6 +52,12 @@ class Guard(ASGIMiddleware):
         await next_app(scope, receive, send)
 
 
+def content_security_policy(public_images: str | None = None) -> str:
+    """Return the policy of all answers; images may also come from this origin."""
+    images = ("'self'", "blob:", *([] if public_images is None else [public_images]))
+    return _POLICY.format(images=" ".join(images))
+
+
 async def add_headers(message: Message, scope: Scope) -> None:
     """Add the security headers to an answer, errors included, and the prefix of the service to a
     ``Location``; a ``before_send`` hook."""
@@ -60,6 +65,7 @@ async def add_headers(message: Message, scope: Scope) -> None:
         headers = MutableScopeHeaders.from_message(message)
         for name, value in _HEADERS.items():
             headers[name] = value
+        headers["content-security-policy"] = scope["litestar_app"].state.content_security_policy
         headers.setdefault("cache-control", "no-store")
         location = headers.get("location", "")
         if location.startswith("/"):

@@ -17,6 +17,7 @@ import {
   showNoImage,
 } from "./study/images.js";
 import { clearFound, drawFound } from "./cases/found.js";
+import { allowPublicImages } from "./cases/public_images.js";
 import { copyText, drawGeneration, nameOf, TASKS } from "./report/generation.js";
 import { startHistory } from "./history.js";
 import { askForKey, forgetKey } from "./key.js";
@@ -252,6 +253,7 @@ async function greet() {
   limits = health.limits;
   studies = health.index.studies;
   sample = health.sample;
+  allowPublicImages(health.public_images);
   byId("words").hidden = !health.search_by_text;
   byId("pacs").hidden = !health.pacs;
   byId("key-open").hidden = !health.keys_required;

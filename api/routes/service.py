@@ -78,6 +78,9 @@ class Health(msgspec.Struct, kw_only=True):
     limits: UploadLimits
     sample: bool
     """Whether `GET /sample` has an image."""
+    public_images: str | None
+    """Origin from which the page may load public images of cases, at `public_url` of an image; null
+    unless the server was started with `--public-images`."""
     search_by_text: bool
     """Whether the encoder of the index can embed text."""
     pacs: bool
@@ -130,6 +133,7 @@ class ServiceController(Controller):
                 max_images=settings.max_images, max_body_bytes=settings.max_body_bytes
             ),
             sample=settings.sample_path is not None,
+            public_images=settings.public_images,
             search_by_text=current.searches_text,
             pacs=has_pacs,
             findings=list(FINDINGS),

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 import msgspec
 
-from db.index.case import case_key
+from db.index.case import CaseImage, case_key
 from db.index.store import Case, Section, ViewPosition
 from db.labels import State
 
@@ -16,6 +16,9 @@ CaseKey = Annotated[
 ]
 
 
+OPENI = "https://openi.nlm.nih.gov"
+_OPENI_FOLDERS = 401
+"""Open-I spreads its images over so many folders, by the number of the study."""
 _OPENI_IMAGE = re.compile(r"(?:CXR)?(\d+_IM-\d+(?:-\d+)+)(?:\.\w+)*", re.IGNORECASE)
 
 
@@ -28,6 +31,8 @@ class CaseImageDocument(msgspec.Struct, kw_only=True):
     height: int
     has_file: bool
     """Whether the data set's file was known when the index was built; it may have moved since."""
+    public_url: str | None
+    """The image, made smaller, at its public source; null if there is none."""
 
 
 class CaseSentence(msgspec.Struct, kw_only=True):
@@ -73,6 +78,7 @@ class CaseDocument(msgspec.Struct, kw_only=True):
                     width=image.width,
                     height=image.height,
                     has_file=image.path is not None,
+                    public_url=public_image_url(case, image),
                 )
                 for number, image in enumerate(case.images, start=1)
             ],
@@ -89,7 +95,25 @@ def public_url(case: Case) -> str | None:
     if case.source != "openi" or not case.study_id.isdecimal():
         return None
     for image in case.images:
-        match = image.path and _OPENI_IMAGE.fullmatch(PurePath(image.path).name)
-        if match and match[1].startswith(f"{case.study_id}_"):
-            return f"https://openi.nlm.nih.gov/detailedresult?img=CXR{match[1]}&req=4"
-    return f"https://openi.nlm.nih.gov/gridquery?q=CXR{case.study_id}&it=xg&coll=cxr"
+        if (name := _openi_name(case, image)) is not None:
+            return f"{OPENI}/detailedresult?img={name}&req=4"
+    return f"{OPENI}/gridquery?q=CXR{case.study_id}&it=xg&coll=cxr"
+
+
+def public_image_url(case: Case, image: CaseImage) -> str | None:
+    """The public address of an image of a case, at most 512 pixels a side; None if it has none."""
+    name = _openi_name(case, image)
+    if name is None:
+        return None
+    study = int(case.study_id)
+    return f"{OPENI}/imgs/512/{study % _OPENI_FOLDERS}/{study}/{name}.png"
+
+
+def _openi_name(case: Case, image: CaseImage) -> str | None:
+    """What Open-I calls an image, by the name of its file."""
+    if case.source != "openi" or not case.study_id.isdecimal():
+        return None
+    match = image.path and _OPENI_IMAGE.fullmatch(PurePath(image.path).name)
+    if not match or not match[1].startswith(f"{case.study_id}_"):
+        return None
+    return f"CXR1_{match[1]}" if case.study_id == "1" else f"CXR{match[1]}"

@@ -6,6 +6,7 @@ import { getCase, getCaseImage, getCaseRegions } from "../service.js";
 import { viewer as own } from "../study/images.js";
 import { drawing } from "../study/score_maps.js";
 import { Viewer } from "../study/viewer.js";
+import { offerImages } from "./public_images.js";
 import { act } from "../work.js";
 
 let latest = 0;
@@ -124,13 +125,22 @@ async function showImages(box, found, observations, turn) {
   if (turn !== latest) return;
   if (images.length === 0) {
     box.append(make("p", { class: "muted" }, "No image of this case is stored on the server."));
+    const offer = offerImages(found, (loaded) => {
+      if (turn === latest) drawImages(box, loaded);
+    });
+    if (offer) box.append(offer);
     return;
   }
+  const viewer = drawImages(box, images);
+  if (observations.length > 0) viewer.toolbar.extra.append(whereButton(viewer, found, observations));
+}
+
+function drawImages(box, images) {
   const viewer = new Viewer("X-ray of the prior case");
-  box.append(viewer.element);
+  box.replaceChildren(viewer.element);
   viewer.show(images);
   viewer.toolbar.extra.append(linkButton(viewer));
-  if (observations.length > 0) viewer.toolbar.extra.append(whereButton(viewer, found, observations));
+  return viewer;
 }
 
 /** Links window and zoom of the case to those of the X-ray. */

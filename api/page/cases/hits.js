@@ -1,6 +1,7 @@
 // The retrieved cases as rows, cited or not, each with a thumbnail, its labels and a sentence.
 
 import { bar, button, decimals, make } from "../elements.js";
+import { whenAllowed } from "./public_images.js";
 import { drawLabels, drawThumbnail, whenSeen } from "./details.js";
 
 /** The hits of a stored text; a cited one opens with the sentences that are quoted of it. */
@@ -44,6 +45,7 @@ export function drawHit(hit, quotes, open, { known = null, snippet = null } = {}
   if (hit.case_available) {
     whenSeen(row, hit.case, known, ({ found, thumbnail }) => {
       picture.replaceChildren(drawThumbnail(thumbnail));
+      if (thumbnail === null) whenAllowed(found, (image) => picture.replaceChildren(image));
       labels.replaceChildren(...drawLabels(found.labels));
       if (!said.textContent) said.textContent = found.impression || found.findings;
     });

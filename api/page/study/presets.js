@@ -16,19 +16,25 @@ export const PRESETS = [
 
 /** Window and level of a preset for an image that is loaded. */
 export function windowOf(preset, picture) {
-  if (preset.from === null) return { width: 255, level: 128 };
-  const counts = histogram(picture);
+  const counts = preset.from === null ? null : histogram(picture);
+  if (counts === null) return { width: 255, level: 128 };
   const low = quantile(counts, preset.from);
   const high = Math.max(low + 16, quantile(counts, preset.to));
   return { width: high - low, level: (low + high) / 2 };
 }
 
+/** Null for an image of another server, whose grey levels a browser does not give. */
 function histogram(picture) {
   const scale = Math.min(1, SIDE / Math.max(picture.naturalWidth, picture.naturalHeight));
   const [width, height] = [picture.naturalWidth, picture.naturalHeight].map((side) => Math.max(1, Math.round(scale * side)));
   const pen = make("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
   pen.drawImage(picture, 0, 0, width, height);
-  const { data } = pen.getImageData(0, 0, width, height);
+  let data;
+  try {
+    ({ data } = pen.getImageData(0, 0, width, height));
+  } catch {
+    return null;
+  }
   const counts = new Array(256).fill(0);
   for (let at = 0; at < data.length; at += 4) if (data[at] > BACKGROUND) counts[data[at]] += 1;
   return counts;

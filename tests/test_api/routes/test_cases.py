@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 
 from api.pipeline.decoding.process import LARGE, ORDINARY
 from api.pipeline.decoding.processes import DecodingProcesses
-from api.schemas.cases import public_url
+from api.schemas.cases import public_image_url, public_url
 from db.errors import UserError
 from db.index.case import case_key, split_case_key
 from db.index.store import Case
@@ -50,6 +50,7 @@ def test_a_case_is_read_by_source_and_study(tmp_path: Path) -> None:
                 "width": 420,
                 "height": 512,
                 "has_file": False,
+                "public_url": None,
             }
         ]
         answer = client.get("/cases/openi:8")
@@ -223,6 +224,21 @@ def test_an_openi_case_links_to_its_public_page(path: str | None, url: str) -> N
     assert public_url(a_case(1, source="openi", study_id="111", images=[image])) == url
 
 
+@pytest.mark.parametrize(
+    ("study", "file", "path"),
+    [
+        ("111", "111_IM-0076-1001.dcm.jpg", "111/111/CXR111_IM-0076-1001.png"),
+        ("3638", "CXR3638_IM-1804-1001.png", "29/3638/CXR3638_IM-1804-1001.png"),
+        ("1", "1_IM-0001-3001.dcm.jpg", "1/1/CXR1_1_IM-0001-3001.png"),
+    ],
+)
+def test_an_openi_image_has_its_public_address(study: str, file: str, path: str) -> None:
+    case = a_case(1, source="openi", study_id=study, images=[Path(file)])
+    address = public_image_url(case, case.images[0])
+    assert address == f"https://openi.nlm.nih.gov/imgs/512/{path}"
+
+
 def test_other_cases_link_nowhere() -> None:
-    assert public_url(a_case(1)) is None
+    other = a_case(1, images=[Path("111_IM-0076-1001.dcm.jpg")])
+    assert public_url(other) is None and public_image_url(other, other.images[0]) is None
     assert public_url(a_case(1, source="openi", study_id="javascript:1")) is None
