@@ -40,7 +40,11 @@ article { border-top: 1px solid #ccc; padding: 1rem 0 }
 img { max-width: 100%; margin-right: .5rem; vertical-align: top }
 blockquote { border-left: 3px solid #ccc; color: #444; margin: .3rem 0 .3rem 1rem; padding-left: .8rem }
 .wrong { color: #a00 }
+small { color: #777 }
 """  # noqa: E501 a line of CSS
+
+
+_UNCITED = "<small>no citation</small>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +96,9 @@ def write_report(
         f'<html lang="en"><meta charset="utf-8"><title>Evaluation</title><style>{_STYLE}</style>',
         f"<h1>Evaluation: {escape(outputs.about.split)} of {escape(outputs.about.source)}</h1>",
         f"<p><strong>{escape(NOTICE)}</strong></p>",
-        *(f"<p>{escape(note)}</p>" for note in (*notes, *scores.notes)),
+        "<ul>",
+        *(f"<li>{escape(note)}</li>" for note in (*notes, *scores.notes)),
+        "</ul>",
         *_plots(plots),
         "<h2>Citations</h2>",
         *(
@@ -100,13 +106,19 @@ def write_report(
             for one in scores.tables
             if _of_citations(one.title)
         ),
-        f"<h2>The {len(worst)} worst studies</h2>" if worst else "<h2>No study went wrong</h2>",
+        f"<h2>{_heading(len(worst), len(references.studies))}</h2>",
         *(line for one in worst for line in _study(one, references, images)),
         "<h2>All tables</h2>",
         f"<pre>{escape(scores.text())}</pre>",
         "</html>",
     ]
     write_text(path, "\n".join(parts) + "\n")
+
+
+def _heading(worst: int, studies: int) -> str:
+    if worst == WORST:
+        return f"The {worst} worst studies of {studies}"
+    return f"The worst studies: {worst} of {studies} have a finding missed or invented"
 
 
 def _of_citations(title: str) -> bool:
@@ -133,15 +145,16 @@ def _study(
     yield f"<h4>Written: {escape(one.row.system)}</h4><ul>"
     cited: set[int] = set()
     for sentence in sentences(one.row.text):
-        numbers = "".join(f"[{number}]" for number in sentence.numbers)
+        numbers = "".join(f"[{number}]" for number in sentence.numbers) or _UNCITED
         cited.update(sentence.numbers)
         yield f"<li>{escape(sentence.text)} {numbers}</li>"
     yield "</ul>"
+    yield "<details open><summary>Reports that it cites</summary>"
     for number, hit in enumerate(references.hits(one.row.context), start=1):
         if number in cited:
             name = escape(one.row.context[number - 1])
             yield f"<blockquote>[{number}] {name}: {escape(hit.case.report)}</blockquote>"
-    yield "</article>"
+    yield "</details></article>"
 
 
 def _images_of(source: Source, wanted: set[str]) -> dict[str, tuple[ImageRecord, ...]]:

@@ -51,7 +51,8 @@ def evaluate_own(arguments: argparse.Namespace) -> int:
             built = build(train, encoder, arguments.index, progress=bar.start)
         sys.stdout.write("\n".join(built_lines(built, arguments.index)) + "\n\n")
         arguments.open_retriever = partial(_opened, encoder=encoder)
-        evaluate_model(arguments)
+        notes = [f"data: {data.name}", f"train: {built.not_indexed.summary()}"]
+        evaluate_model(arguments, notes=notes)
     sys.stdout.write(f"\nthe report is {arguments.out / REPORT}\n")
     return 0
 

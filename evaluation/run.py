@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ SENTENCES = "sentences.jsonl"
 REPORT = "report.html"
 
 
-def evaluate_model(arguments: argparse.Namespace) -> int:
+def evaluate_model(arguments: argparse.Namespace, *, notes: Sequence[str] = ()) -> int:
     """Print the figures of a model, and write them with ``--out``.
 
     Raises UserError for what cannot work, before any long work.
@@ -65,9 +66,9 @@ def evaluate_model(arguments: argparse.Namespace) -> int:
         if scores.sources:
             labels = [study.labels for study in references.studies]
             plots = write_plots(scores.sources, labels, arguments.out)
-        notes = [] if left_out is None else [left_out.summary()]
+        told = [] if left_out is None else [f"{outputs.about.split}: {left_out.summary()}"]
         path = arguments.out / REPORT
-        write_report(path, scores, outputs, references, source, plots, notes)
+        write_report(path, scores, outputs, references, source, plots, [*notes, *told])
     if outputs.about.split == "test":
         append_run(
             arguments.test_log,

@@ -174,7 +174,8 @@ def score(
     tables += answer_tables(outputs, references.cases, resamples)
     notes = [f"{len(references.studies)} studies"]
     if references.left:
-        notes.append(f"{references.left} studies of the split are not in the outputs")
+        count = "1 study" if references.left == 1 else f"{references.left} studies"
+        notes.append(f"without outputs: {count} of the split")
     return Scores(
         about=outputs.about,
         origin=provenance(

@@ -100,7 +100,7 @@ def _calibrate_model(arguments: argparse.Namespace) -> int:
         open_source(arguments.source, options_of(arguments)), Index.open(arguments.index), outputs
     )
     sources = opinions(outputs, references, Calibration())
-    if not sources:
+    if ANSWERED not in sources:
         raise UserError(f"{outputs.path} has no answers of yes and no: write them with --model")
     about = outputs.about
     truth = positives([study.labels for study in references.studies])

@@ -20,18 +20,20 @@ def write_plots(
 ) -> list[Path]:
     """``roc.png`` and ``reliability.png``, over the 13 findings; sources are (n, 14)."""
     truth = positives(labels)
+    common = [column for column in _COLUMNS if truth[:, column].sum() >= LEAST_POSITIVES]
     left, right = _figure("false positive rate", "true positive rate")
     for source, table in sources.items():
         rates = roc_curve(truth[:, _COLUMNS].ravel(), table[:, _COLUMNS].ravel())
         left.plot(*rates, label=source)
     left.set_title("all findings together", fontsize=9)
     first, table = next(iter(sources.items()))
-    for column in _COLUMNS:
-        if truth[:, column].sum() >= LEAST_POSITIVES:
-            area = roc_auc(truth[:, column], table[:, column])
-            name = f"{OBSERVATIONS[column]} ({truth[:, column].sum()}), {area:.2f}"
-            right.plot(*roc_curve(truth[:, column], table[:, column]), label=name)
-    right.set_title(f"{first}, findings with {LEAST_POSITIVES} or more", fontsize=9)
+    for column in common:
+        area = roc_auc(truth[:, column], table[:, column])
+        name = f"{OBSERVATIONS[column]} ({truth[:, column].sum()}), {area:.2f}"
+        right.plot(*roc_curve(truth[:, column], table[:, column]), label=name)
+    right.set_title(f"{first}, findings of {LEAST_POSITIVES} or more studies", fontsize=9)
+    if not common:
+        right.text(0.5, 0.5, "none", ha="center", color="grey")
     paths = [_save(left, right, out_dir / "roc.png")]
 
     left, right = _figure("probability", "share with the finding")

@@ -23,7 +23,6 @@ from evaluation.reports.systems import highest
 from evaluation.retrieval.scores import LEAST_POSITIVES
 from evaluation.tables import Share, Table, tabulate
 from generator.assessment.calibration import Calibration
-from generator.vision_language import NO_MODEL
 
 COMBINED, ANSWERED = "combined", "yes or no of the model"
 BINS = 10
@@ -35,17 +34,15 @@ POOLED = "14 observations together"
 def opinions(
     outputs: Outputs, references: References, calibration: Calibration
 ) -> dict[str, np.ndarray]:
-    """Return each source's probabilities, (n, 14); none if the model classified nothing.
+    """Return each source's probabilities, (n, 14).
 
-    Where there is no language model, those of encoder and votes. Raises UserError if it classified
-    only some of the studies.
+    Without a language model, or where it classified nothing, those of encoder and votes. Raises
+    UserError if it classified only some of the studies.
     """
     answered = outputs.classes.get(WITH_RETRIEVAL, {})
     studies = references.studies
-    alone = outputs.about.model == NO_MODEL
     missing = sum(study.study_id not in answered for study in studies)
-    if missing == len(studies) and not alone:
-        return {}
+    alone = missing == len(studies)
     if missing and not alone:
         raise UserError(
             f"{missing} of {len(studies)} studies are not classified in {outputs.path}: "

@@ -69,7 +69,7 @@ def test_a_model_is_evaluated_calibrated_and_scored_again(
     assert run(root, "model", *model, *few) == 0
     table = capsys.readouterr().out
     assert "== Questions: VQA-RAD ==" in table and "== Classification: AUC-ROC ==" in table
-    assert f"{HELD_OUT - 3} studies of the split are not in the outputs" in table
+    assert f"without outputs: {HELD_OUT - 3} studies of the split" in table
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         *("outputs.jsonl", "sentences.jsonl", "evaluation.json", "evaluation.txt"),

@@ -52,6 +52,7 @@ def test_a_fresh_table_ends_in_a_report_with_one_command(
                or "image missing" in line]  # fmt: skip
     assert sum(int(line.split(" image")[0].rsplit(" ", 1)[1]) for line in counted) == 3
     page = (out / "report.html").read_text()
+    assert "data: studies.csv" in page and "train: 40 rows" in page and "val: 40 rows" in page
     for part in ("ROC curves", "Reliability", "coverage", "worst studies", "<blockquote>"):
         assert part in page
     assert page.count("data:image/png") == 2 and page.count("data:image/jpeg") >= 1
