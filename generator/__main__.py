@@ -25,8 +25,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from db.app.database import AppDatabase
-from db.app.generations import generation_entry
 from db.errors import MismatchError, UserError
 from generator import output
 from generator.assessment.calibration import SENSITIVITIES, Calibration
@@ -148,6 +146,9 @@ def _do(arguments: argparse.Namespace) -> int:
         cases = {hit.rank: hit.case for hit in report.hits}
         write_maps(arguments.maps, generation, images, cases=cases, encoder=retriever.encoder)
     if arguments.db is not None:
+        from db.app.database import AppDatabase  # takes a while
+        from db.app.generations import generation_entry
+
         with AppDatabase.open(arguments.db) as opened_database:
             opened_database.generations.add(generation, audit=generation_entry(generation))
     print(output.as_json(generation) if arguments.json else output.page(generation))

@@ -23,8 +23,11 @@ import torch
 from PIL import Image
 
 from db.errors import UserError
+from generator.mllama.adapter import attach
+from generator.mllama.checkpoint import find_folder, read_config, stored_bits
 from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
+from generator.mllama.weights.by_transformers import load_by_transformers
 from generator.prompts import Prompt
 from generator.study_canvas import study_canvas
 
@@ -85,9 +88,10 @@ def measure(arguments: argparse.Namespace) -> int:
     on_gpu = model.decoder.device.type == "cuda"
     memory = torch.cuda.max_memory_reserved() if on_gpu else peak_memory()
     theirs: list[float] = []
+    reference = by_transformers(model, arguments)
     for _ in range(arguments.rounds):
         ours.append(our_round(model, row, image))
-        theirs.append(their_round(model, row, image))
+        theirs.append(their_round(model, reference, row, image))
     best = min(ours, key=lambda timing: timing.whole)
     print(f"{model.name}, adapter {model.adapter}, on {model.decoder.device}")
     print(f"process start to loaded     {loading:6.2f} s")
@@ -132,20 +136,35 @@ def our_round(model: MllamaModel, row: list[int], image: Image.Image) -> Timing:
     return Timing(encoding=encoding, prefill=prefill, decoding=timed(steps)[0])
 
 
-def their_round(model: MllamaModel, row: list[int], image: Image.Image) -> float:
-    inputs = model.processor.image_processor([[image]], return_tensors="pt")
-    del inputs["num_tiles"]
+def by_transformers(model: MllamaModel, arguments: argparse.Namespace) -> Any:
+    """The same model as transformers runs it."""
+    if hasattr(model.decoder.model, "generate"):
+        return model.decoder.model
+    folder = find_folder(arguments.model)
+    config = read_config(folder)
+    stored = stored_bits(config) is not None
+    reference: Any = load_by_transformers(folder, model.decoder.device, "none", plain=stored)
+    if model.adapter is not None:
+        reference = attach(reference, find_folder(model.adapter), merge=True)
+    return reference.eval()
+
+
+def their_round(model: MllamaModel, reference: Any, row: list[int], image: Image.Image) -> float:
+    pixels = model.processor.tiling.pixels([image])
     ids = torch.tensor([row])
     seen = (ids == model.decoder.image_token).cumsum(dim=1)
-    tiles = inputs["aspect_ratio_mask"]
-    inputs.update(
-        input_ids=ids,
-        attention_mask=torch.ones_like(ids),
-        cross_attention_mask=seen[:, :, None, None] * tiles[:, None],
-    )
+    inputs = {
+        "pixel_values": pixels.values,
+        "aspect_ratio_ids": pixels.aspect_ratio_ids,
+        "aspect_ratio_mask": pixels.aspect_ratio_mask,
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "cross_attention_mask": seen[:, :, None, None] * pixels.aspect_ratio_mask[:, None],
+    }
+    given = {name: one.to(model.decoder.device) for name, one in inputs.items()}
     return timed(
-        lambda: model.decoder.model.generate(
-            **inputs.to(model.decoder.device),
+        lambda: reference.generate(
+            **given,
             do_sample=False,
             min_new_tokens=NEW_TOKENS,
             max_new_tokens=NEW_TOKENS,

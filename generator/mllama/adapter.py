@@ -1,46 +1,52 @@
-"""Load LoRA weights onto a base model: ``model = attach(model, folder, merge=True)``."""
+"""Load LoRA weights onto a base model.
+
+merge_plain(model, folder)                      # in place, any modules; False for other adapters
+model = attach(model, folder, merge=True)       # a model of transformers
+"""
 
 import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import MllamaForConditionalGeneration
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import read_json
 
+if TYPE_CHECKING:
+    from transformers import MllamaForConditionalGeneration
+
 WEIGHTS = "adapter_model.safetensors"
 
 
+def merge_plain(model: nn.Module, folder: Path) -> bool:
+    """Merge plain LoRA weights into linear layers, in place, to the bits that peft gives.
+
+    False, with nothing changed, for what `attach` leaves to peft. Raises UserError for files that
+    cannot be read.
+    """
+    config, _ = _read(folder)
+    return _merge_plain(model, config, folder / WEIGHTS)
+
+
 def attach(
-    model: MllamaForConditionalGeneration, folder: Path, *, merge: bool
-) -> MllamaForConditionalGeneration:
+    model: "MllamaForConditionalGeneration", folder: Path, *, merge: bool
+) -> "MllamaForConditionalGeneration":
     """Add the adapter's weights to those of ``model`` (``merge``), or keep them beside its own.
 
     Merging into quantized weights loses precision, so these keep the adapter beside them.
     Raises UserError for files that cannot be read, MismatchError where a weight has no place.
     """
-    for name in ("adapter_config.json", WEIGHTS):
-        if not (folder / name).is_file():
-            raise NotFoundError(
-                f"{folder} holds no {name}, so it is not an adapter: check the name"
-            )
-    config = read_json(folder / "adapter_config.json")
+    config, names = _read(folder)
     misfit = (
         f"the adapter {folder} does not fit the layers of the base model: name the model it was "
         "trained on"
     )
-    try:
-        with safe_open(folder / WEIGHTS, framework="pt") as stored:
-            names = set(stored.keys())
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{folder / WEIGHTS} cannot be read: make the adapter again") from error
     if merge and _merge_plain(model, config, folder / WEIGHTS):
         return model
     from peft import PeftModel, get_peft_model_state_dict  # with bitsandbytes, it takes seconds
@@ -63,6 +69,21 @@ def attach(
     except ValueError as error:  # NaN or infinite
         raise UserError(f"the adapter {folder} holds broken weights: train it again") from error
     return base
+
+
+def _read(folder: Path) -> tuple[Mapping[str, Any], set[str]]:
+    """The config of an adapter, and the names of its weights."""
+    for name in ("adapter_config.json", WEIGHTS):
+        if not (folder / name).is_file():
+            raise NotFoundError(
+                f"{folder} holds no {name}, so it is not an adapter: check the name"
+            )
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as stored:
+            names = set(stored.keys())
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{folder / WEIGHTS} cannot be read: make the adapter again") from error
+    return read_json(folder / "adapter_config.json"), names
 
 
 _PLAIN = {
@@ -105,9 +126,9 @@ def _merge_plain(model: nn.Module, config: Mapping[str, Any], weights: Path) -> 
         held = linear[name].weight.data
         if down.shape != (config["r"], held.shape[1]) or up.shape != (held.shape[0], config["r"]):
             return False
-        delta = (up @ down) * (config["lora_alpha"] / config["r"])
-        merged[name] = held + delta.to(held)
-        if not torch.isfinite(merged[name]).all():
+        delta = (up @ down).mul_(config["lora_alpha"] / config["r"])
+        merged[name] = delta.to(held).add_(held)
+        if not torch.isfinite(merged[name].sum()):  # as any of them would make it
             return False
     for name, weight in merged.items():
         linear[name].weight.data = weight

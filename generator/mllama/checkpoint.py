@@ -2,34 +2,30 @@
 
 folder = find_folder("pretrained/generator")       # or "owner/name" of a hub
 base_sha256(folder)                                # the weights, in one hash
-config = read_config(folder)                       # of an Mllama model, or an error that says why
+check_folder(folder)                               # of an Mllama model, or an error that says why
+config = read_config(folder)                       # the same, and its config of transformers
+
+Libraries of hubs and models are imported when they are needed: both take seconds.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
-from transformers import MllamaConfig
+from typing import TYPE_CHECKING, Any
 
 from db.errors import NotFoundError, UserError
 from db.files import read_json
 from indexer.encoder.weight_files import file_sha256, local_folder
+
+if TYPE_CHECKING:
+    from transformers import MllamaConfig
 
 FILES = ["*.json", "*.jinja", "*.safetensors", "*.model"]
 """Files that are fetched from a hub: no code and no pickles."""
 
 
 def find_folder(
-    name: str | Path, *, what: str = "model", download: Callable[..., str] = snapshot_download
+    name: str | Path, *, what: str = "model", download: Callable[..., str] | None = None
 ) -> Path:
     """The folder of that name, or of the hub repository, which is fetched if it is not there yet.
 
@@ -40,8 +36,18 @@ def find_folder(
         return folder
     if Path(name).exists():
         raise UserError(f"{name} is a file: name the folder of that {what}")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
     try:
-        return Path(download(str(name), allow_patterns=FILES))
+        return Path((download or snapshot_download)(str(name), allow_patterns=FILES))
     except GatedRepoError as error:
         raise UserError(
             f"the {what} {name} is only given to those who accepted its licence: accept it on its "
@@ -73,7 +79,7 @@ def base_sha256(base: str | Path) -> str:
     return digest.hexdigest()
 
 
-def read_config(folder: Path) -> MllamaConfig:
+def check_folder(folder: Path) -> None:
     """Raises UserError for a folder that holds no Mllama model in safetensors."""
     if not (folder / "config.json").is_file():
         adapter = (folder / "adapter_config.json").is_file()
@@ -87,6 +93,13 @@ def read_config(folder: Path) -> MllamaConfig:
         )
     if not any(folder.glob("*.safetensors")):
         raise NotFoundError(f"{folder} has no weights in safetensors: fetch or make it again")
+
+
+def read_config(folder: Path) -> "MllamaConfig":
+    """Raises UserError for a folder that holds no Mllama model in safetensors."""
+    from transformers import MllamaConfig
+
+    check_folder(folder)
     try:
         return MllamaConfig.from_pretrained(folder)
     except Exception as error:  # whatever a wrong value in a file of others brings about
@@ -102,12 +115,14 @@ every image the projector. In 8 bits the projector could not run at all: bitsand
 tensors of two or three dimensions, and the projector receives five."""
 
 
-def stored_bits(config: MllamaConfig) -> int | None:
+def stored_bits(config: "MllamaConfig | Mapping[str, Any]") -> int | None:
     """Bits of weights that are stored quantized by bitsandbytes; None for plain ones.
 
-    Raises UserError for another way to quantize.
+    ``config`` is that of transformers, or ``config.json``. Raises UserError for another way to
+    quantize.
     """
-    stored = getattr(config, "quantization_config", None)
+    by_name = config if isinstance(config, Mapping) else vars(config)
+    stored = by_name.get("quantization_config")
     if stored is None:
         return None
     values = stored if isinstance(stored, dict) else stored.to_dict()

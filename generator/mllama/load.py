@@ -6,44 +6,29 @@ for piece in model.stream(prompt): ...                         # closing it ends
 model.loglikelihood(prompts, ["yes", "no"])                    # (prompts, answers)
 
 On a GPU a model runs as it is stored, or in bfloat16 where that fits, or else in 4 bits; on a CPU
-in float32 on weights of half precision.
+in float32 on weights of half precision, without importing transformers for plain weights, NF4 and
+plain LoRA.
 """
 
-import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from safetensors import SafetensorError
-from transformers import (
-    MllamaConfig,
-    MllamaForConditionalGeneration,
-    MllamaProcessor,
-)
 
 from db.errors import UserError
-from generator.mllama.adapter import attach
+from db.files import read_json
+from generator.mllama.adapter import attach, merge_plain
 from generator.mllama.adapter_record import AdapterRecord
-from generator.mllama.checkpoint import (
-    base_sha256,
-    find_folder,
-    first_line,
-    read_config,
-    stored_bits,
-)
+from generator.mllama.checkpoint import base_sha256, check_folder, find_folder, stored_bits
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.layer import HalfLinear
 from generator.mllama.model import MllamaModel
-from generator.mllama.quantization import (
-    Quantization,
-    bitsandbytes_config,
-    choose_quantization,
-    dequantize,
-    without_compiler,
-)
-from generator.prompts import messages
-from indexer.cli.progress import quiet_loading
+from generator.mllama.processor import PromptProcessor
+from generator.mllama.quantization import Quantization, choose_quantization
+from generator.mllama.weights.by_transformers import load_by_transformers
+from generator.mllama.weights.modules import is_known
+from generator.mllama.weights.shape import MllamaShape
+from generator.mllama.weights.stored import read_weights
 from indexer.encoder.weight_files import local_folder
 
 DEFAULT_GPU_MODEL = "unsloth/Llama-3.2-11B-Vision-Instruct-bnb-4bit"
@@ -76,20 +61,18 @@ def load_model(
         )
     place = _device(device)
     folder = find_folder(name)
-    config = read_config(folder)
+    check_folder(folder)
     if adapter is None and (folder / OWN_ADAPTER / "adapter_config.json").is_file():
         adapter = (Path(name) if local_folder(name) else folder) / OWN_ADAPTER
     adapter_folder = None if adapter is None else find_folder(adapter, what="adapter")
     record = None if adapter_folder is None else AdapterRecord.read(adapter_folder)
     if record is not None:
         record.check(base=str(name), base_sha256=base_sha256(folder))
-    bits = stored_bits(config)
-    chosen = choose_quantization(quantization, bits, place, config)
-    processor = _processor(folder)
-    with quiet_loading(bars=sys.stderr.isatty()):
-        model = _weights(folder, config, place, chosen, plain=chosen == "none" and bits is not None)
-    if adapter_folder is not None:
-        model = attach(model, adapter_folder, merge=place.type == "cpu" or chosen == "none")
+    shape = MllamaShape.read(folder)
+    bits = stored_bits(read_json(folder / "config.json"))
+    chosen = choose_quantization(quantization, bits, place, shape)
+    processor = PromptProcessor.read(folder)
+    model = _model(folder, shape, bits, place, chosen, adapter_folder)
     model.requires_grad_(False).train(False)
     on_cpu = place.type == "cpu"
     halves = on_cpu and quantization == "auto" and HalfLinear.available()
@@ -102,13 +85,14 @@ def load_model(
     return MllamaModel(
         decoder=Decoder(model, HalfLinear if halves else None),
         processor=processor,
+        ends=_end_tokens(folder, processor),
         folder=folder,
         name=str(name),
         adapter_folder=adapter_folder,
         adapter=None if adapter is None else str(adapter),
         record=record,
         notes=notes,
-        batch_size=_batch_size(place, model.num_parameters()),
+        batch_size=_batch_size(place, sum(weight.numel() for weight in model.parameters())),
     )
 
 
@@ -137,47 +121,33 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _processor(folder: Path) -> MllamaProcessor:
-    try:
-        processor = MllamaProcessor.from_pretrained(folder)
-        rendered = processor.apply_chat_template(messages("text"), add_generation_prompt=True)
-    except Exception as error:  # whatever a missing or wrong file of others brings about
-        raise UserError(
-            f"{folder} has no usable processor and chat template ({first_line(error)}): name an "
-            "Instruct model with all of its files"
-        ) from error
-    if rendered.count(processor.image_token) != 1 or "text" not in rendered:
-        raise UserError(f"the chat template of {folder} shows no image: name an Instruct model")
-    return processor
+def _model(
+    folder: Path,
+    shape: MllamaShape,
+    bits: int | None,
+    place: torch.device,
+    chosen: str,
+    adapter: Path | None,
+) -> Any:
+    """The modules with their weights and the adapter's; without transformers where that is the same
+    to the bit."""
+    if place.type == "cpu" and bits != 8 and is_known(shape):
+        own = read_weights(folder, shape)
+        if adapter is None or merge_plain(own, adapter):
+            return own
+    plain = chosen == "none" and bits is not None
+    model = load_by_transformers(folder, place, chosen, plain=plain)
+    if adapter is None:
+        return model
+    return attach(model, adapter, merge=place.type == "cpu" or chosen == "none")
 
 
-def _weights(
-    folder: Path, config: MllamaConfig, device: torch.device, chosen: str, *, plain: bool
-) -> MllamaForConditionalGeneration:
-    options: dict[str, Any] = {"dtype": torch.float32, "device_map": {"": device}}
-    if device.type == "cuda":
-        halves = torch.cuda.is_bf16_supported(including_emulation=False)
-        options["dtype"] = torch.bfloat16 if halves else torch.float16
-    if stored_bits(config) is None and chosen != "none":
-        options["quantization_config"] = bitsandbytes_config(chosen, options["dtype"])
-    try:
-        with without_compiler() if device.type == "cpu" else nullcontext():
-            loaded: Any = MllamaForConditionalGeneration.from_pretrained(
-                folder,
-                attn_implementation="sdpa",
-                use_safetensors=True,
-                output_loading_info=True,
-                **options,
-            )
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"the weights of {folder} cannot be read ({first_line(error)}): fetch or make the "
-            "folder again"
-        ) from error
-    model, report = loaded
-    if missing := sorted(report["missing_keys"]):
-        raise UserError(
-            f"{folder} lacks {len(missing)} weights, {missing[0]} among them: fetch or make the "
-            "folder again"
-        )
-    return dequantize(model, options["dtype"]) if plain else model
+def _end_tokens(folder: Path, processor: PromptProcessor) -> frozenset[int]:
+    """The tokens that end an answer."""
+    stored = folder / "generation_config.json"
+    if not stored.is_file():
+        stored = folder / "config.json"
+    found = read_json(stored)
+    ends = found.get("eos_token_id", (found.get("text_config") or {}).get("eos_token_id"))
+    several = ends if isinstance(ends, list) else [ends]
+    return frozenset(int(token) for token in (*several, processor.end) if token is not None)

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from transformers import MllamaProcessor
 
 from db.errors import UserError
 from generator.mllama.adapter import WEIGHTS
@@ -26,7 +25,8 @@ from generator.mllama.decoding.prefix_cache import PrefixCache
 from generator.mllama.decoding.rows import RowDecoder
 from generator.mllama.decoding.sampling import IncrementalText
 from generator.mllama.decoding.static_batch import decode_together
-from generator.mllama.vision.encoder import EncodedImage, Pixels
+from generator.mllama.processor import PromptProcessor
+from generator.mllama.vision.encoder import EncodedImage
 from generator.mllama.vision.feature_cache import FeatureCache
 from generator.prompts import Prompt, messages
 from generator.vision_language import GREEDY, DecodingOptions, PromptTooLongError
@@ -45,7 +45,8 @@ class MllamaModel:
         self,
         *,
         decoder: Decoder,
-        processor: MllamaProcessor,
+        processor: PromptProcessor,
+        ends: frozenset[int],
         folder: Path,
         name: str,
         adapter_folder: Path | None = None,
@@ -64,11 +65,9 @@ class MllamaModel:
         self.batch_size = batch_size
         self.decoder, self.processor = decoder, processor
         self._folder, self._adapter_folder = folder, adapter_folder
-        self._tokenizer = processor.tokenizer
-        added = self._tokenizer.added_tokens_decoder.values()
-        special = [re.escape(token.content) for token in added if token.special]
-        self._special = re.compile("|".join(special) or "(?!)")
-        self.ends = self._end_tokens()
+        self._special = re.compile("|".join(map(re.escape, processor.special)) or "(?!)")
+        self.ends = ends
+        """The tokens that end an answer."""
         self.joins = decoder.device.type == "cpu"
         """Whether prompts may join others that are being answered."""
         self.rows = RowDecoder(decoder)
@@ -91,7 +90,7 @@ class MllamaModel:
         return None if folder is None else file_sha256(folder / WEIGHTS)
 
     def count_tokens(self, text: str) -> int:
-        return len(self._tokenizer.encode(self._plain(text), add_special_tokens=False))
+        return len(self.processor.encode(self._plain(text)))
 
     def generate(self, prompts: Sequence[Prompt], options: DecodingOptions = GREEDY) -> list[str]:
         answers = [""] * len(prompts)
@@ -118,7 +117,7 @@ class MllamaModel:
     def loglikelihood(
         self, prompts: Sequence[Prompt], answers: Sequence[str]
     ) -> npt.NDArray[np.float64]:
-        endings = [self._tokenizer.encode(answer, add_special_tokens=False) for answer in answers]
+        endings = [self.processor.encode(answer) for answer in answers]
         if not answers or not all(endings):
             raise UserError("there must be at least one answer to score, and none may be empty")
         rows = [self.prompt_tokens(prompt, max(map(len, endings))) for prompt in prompts]
@@ -150,7 +149,7 @@ class MllamaModel:
             if isinstance(tokens, UserError):
                 yield number, tokens
                 continue
-            text = texts.setdefault(number, IncrementalText(self._text))
+            text = texts.setdefault(number, IncrementalText(self.processor.decode))
             for token in tokens:
                 if piece := text.append(token):
                     yield number, piece
@@ -225,8 +224,7 @@ class MllamaModel:
     def prompt_tokens(self, prompt: Prompt, room: int = 0) -> list[int]:
         """The tokens of a prompt. Raises PromptTooLongError where ``room`` more do not fit."""
         turns = messages(self._plain(prompt.text), image=prompt.image is not None)
-        text = self.processor.apply_chat_template(turns, add_generation_prompt=True)
-        row: list[int] = self._tokenizer.encode(text, add_special_tokens=False)
+        row = self.processor.encode(self.processor.render(turns))
         if len(row) + room > self.context_tokens:
             raise PromptTooLongError(
                 f"the prompt has {len(row)} tokens and its answer may have {room}, together more "
@@ -238,12 +236,6 @@ class MllamaModel:
         """The text without what the tokenizer would read as a turn or an image."""
         return self._special.sub(" ", text)
 
-    def _text(self, tokens: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(
-            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return text
-
     def _encode_some(self, images: Sequence[Image.Image]) -> EncodedImage:
         encoded = self.encode_image(images)
         assert encoded is not None
@@ -251,17 +243,8 @@ class MllamaModel:
 
     def encode_image(self, images: Sequence[Image.Image | None]) -> EncodedImage | None:
         """What the decoder attends to, one image per row; None where no row has one."""
-        given = [[image] for image in images if image is not None]
-        if not given:
-            return None
-        read = self.processor.image_processor(given, return_tensors="pt")
-        return self.decoder.encode_image(
-            Pixels(
-                values=read["pixel_values"],
-                aspect_ratio_ids=read["aspect_ratio_ids"],
-                aspect_ratio_mask=read["aspect_ratio_mask"],
-            )
-        )
+        given = [image for image in images if image is not None]
+        return self.decoder.encode_image(self.processor.tiling.pixels(given)) if given else None
 
     def _image(self, prompt: Prompt) -> EncodedImage | None:
         return None if prompt.image is None else self._features.of(prompt.image)
@@ -273,10 +256,3 @@ class MllamaModel:
             alike.sort(key=lambda number: len(rows[number]))
             for start in range(0, len(alike), self.batch_size):
                 yield alike[start : start + self.batch_size]
-
-    def _end_tokens(self) -> frozenset[int]:
-        ends = self.decoder.model.generation_config.eos_token_id
-        several = ends if isinstance(ends, list) else [ends]
-        return frozenset(
-            token for token in (*several, self._tokenizer.eos_token_id) if token is not None
-        )

@@ -1,21 +1,25 @@
 """How the weights of a model are quantized: chosen by device and memory, or undone.
 
-choose_quantization("auto", 4, torch.device("cuda"), config)       # "nf4"
+choose_quantization("auto", 4, torch.device("cuda"), shape)        # "nf4"
 model = dequantize(model, torch.float32)                           # in place
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
-from transformers import BitsAndBytesConfig, MllamaConfig, MllamaForConditionalGeneration
 
 from db.errors import TooLargeError, UserError
 from db.memory import free_memory
 from generator.mllama.checkpoint import UNQUANTIZED_MODULES
+from generator.mllama.weights.modules import build_modules
+from generator.mllama.weights.shape import MllamaShape
+
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration
 
 Quantization = Literal["auto", "none", "nf4", "int8"]
 
@@ -26,12 +30,11 @@ _NO_COMPILER = "TORCHDYNAMO_DISABLE"
 
 
 def choose_quantization(
-    asked: Quantization, stored: int | None, device: torch.device, config: MllamaConfig
+    asked: Quantization, stored: int | None, device: torch.device, shape: MllamaShape
 ) -> str:
     """``none``, ``nf4`` or ``int8``. Raises UserError where it cannot be had or memory is short."""
     kept = {4: "nf4", 8: "int8", None: None}[stored]
-    with torch.device("meta"):
-        weights = sum(p.numel() for p in MllamaForConditionalGeneration(config).parameters())
+    weights = sum(weight.numel() for weight in build_modules(shape).parameters())
     if device.type == "cpu":
         if asked in ("nf4", "int8"):
             raise UserError(f"{asked} needs a GPU: use the quantization auto or none on a CPU")
@@ -56,8 +59,10 @@ def _check_memory(needed: float, free: int, cure: str) -> None:
         )
 
 
-def bitsandbytes_config(quantization: str, dtype: torch.dtype) -> BitsAndBytesConfig:
+def bitsandbytes_config(quantization: str, dtype: torch.dtype) -> "BitsAndBytesConfig":
     """``nf4`` or ``int8`` for plain weights that are quantized while they are loaded."""
+    from transformers import BitsAndBytesConfig
+
     return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=quantization == "nf4",
         load_in_8bit=quantization == "int8",
@@ -87,8 +92,8 @@ def without_compiler() -> Iterator[None]:
 
 
 def dequantize(
-    model: MllamaForConditionalGeneration, dtype: torch.dtype
-) -> MllamaForConditionalGeneration:
+    model: "MllamaForConditionalGeneration", dtype: torch.dtype
+) -> "MllamaForConditionalGeneration":
     """All weights in ``dtype``, also those stored plain; call it before any forward pass.
 
     On a CPU with AVX-512 bitsandbytes 0.50.2 gives the rows of a 4-bit matrix wrong scales where a

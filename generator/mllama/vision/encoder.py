@@ -11,6 +11,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from generator.mllama.vision.tower import VisionTower
+
 _MAX_BYTES = 1e9
 """Memory that images encoded together on a GPU may take in the vision encoder."""
 
@@ -47,6 +49,7 @@ class ImageEncoder:
     def __init__(self, model: Any, crossing: Sequence[Any], *, head_size: int) -> None:
         """``crossing`` holds the cross-attention modules of ``model``, in their order."""
         self._model = model
+        self._tower = VisionTower(model.model.vision_model, model.config.vision_config)
         self._crossing = crossing
         self._head_size = head_size
         weight: Tensor = model.model.language_model.embed_tokens.weight
@@ -71,13 +74,13 @@ class ImageEncoder:
 
     def _project(self, pixels: Pixels, rows: slice) -> Tensor:
         """Some images in the width of the text model, (rows, tiles * patches, text width)."""
-        states = self._model.model.vision_model(
-            pixel_values=pixels.values[rows].to(self._device),
-            aspect_ratio_ids=pixels.aspect_ratio_ids[rows].to(self._device),
-            aspect_ratio_mask=pixels.aspect_ratio_mask[rows].to(self._device),
-        ).last_hidden_state  # (rows, 1, tiles, patches, vision width)
+        states = self._tower.encode(
+            pixels.values[rows, 0].to(self._device),
+            pixels.aspect_ratio_ids[rows, 0].to(self._device),
+            pixels.aspect_ratio_mask[rows, 0].to(self._device),
+        )
         projected: Tensor = self._model.model.multi_modal_projector(states)
-        return projected.flatten(1, 3)
+        return projected.flatten(1, 2)
 
     def _batch_size(self, tiles: int) -> int:
         """How many images to encode in one pass: the vision encoder keeps the output of all of its
