@@ -123,6 +123,16 @@ def test_no_state_of_a_search_or_a_stored_or_unfinished_report_has_a_violation(
     assert browser.script("return document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_the_help_has_no_violation_and_leads_back(browser: Browser, address: str) -> None:
+    browser.greeted(address)
+    browser.press("nav.links a[href='page/help.html']")
+    browser.until(lambda: browser.all(".help"), "no help")
+    check(browser, "help")
+    assert browser.script("return document.documentElement.scrollWidth <= innerWidth")
+    browser.one(".review-top a").click()
+    browser.until(lambda: browser.all("#index-line"), "not back")
+
+
 def test_focus_moves_in_the_order_of_the_page(
     browser: Browser, address: str, images: Images
 ) -> None:
