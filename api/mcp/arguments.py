@@ -3,6 +3,7 @@
 Images come as base64 alone: nothing here names a file or an address.
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -10,14 +11,20 @@ import msgspec
 from api.schemas.fields import (
     AcceptAsChestField,
     CaseField,
+    FindPriorField,
     HitCountField,
     Id,
     IndicationField,
+    PatientField,
+    PriorDateField,
+    PriorReportField,
     QuestionField,
     SensitivityField,
+    StudyDateField,
     TextField,
 )
 from db.errors import UserError
+from generator.prior.request import PriorRequest
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions
 
@@ -76,8 +83,8 @@ class SearchArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
             raise UserError("there is nothing to search with: send images, a text or a case")
 
 
-class ReportArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
-    """The images of one study to report on."""
+class WriteArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
+    """The images of one study to write about."""
 
     images: _Images
     indication: IndicationField = ""
@@ -93,7 +100,33 @@ class ReportArguments(StudyArguments, kw_only=True, forbid_unknown_fields=True):
         )
 
 
-class AskArguments(ReportArguments, kw_only=True, forbid_unknown_fields=True):
+class ReportArguments(WriteArguments, kw_only=True, forbid_unknown_fields=True):
+    """The images of one study to report on, and the patient's own prior study."""
+
+    prior_images: Annotated[
+        list[str],
+        msgspec.Meta(description="Of the patient's own prior study, as `images`; not stored."),
+    ] = msgspec.field(default_factory=list)
+    prior_date: PriorDateField = None
+    prior_report: PriorReportField = ""
+    study_date: StudyDateField = None
+    find_prior: FindPriorField = False
+    patient_id: PatientField = None
+
+    def request(self) -> GenerationRequest:
+        """Raises UserError also for a prior study whose parts do not fit together."""
+        prior = PriorRequest.of(
+            has_images=bool(self.prior_images),
+            date=self.prior_date,
+            report=self.prior_report,
+            study_date=self.study_date,
+            patient_id=self.patient_id,
+            find=self.find_prior,
+        )
+        return replace(super().request(), prior=prior)
+
+
+class AskArguments(WriteArguments, kw_only=True, forbid_unknown_fields=True):
     """The images of one study, and a question about them."""
 
     question: QuestionField

@@ -16,6 +16,7 @@ from api.mcp.arguments import (
     CaseArguments,
     ReportArguments,
     SearchArguments,
+    WriteArguments,
 )
 from api.middleware.access import Caller
 from api.middleware.audit_queue import AuditQueue
@@ -74,13 +75,17 @@ async def _get_case(service: AgentService, caller: Caller, given: CaseArguments)
     return case_answer(case, images)
 
 
-async def _write(service: AgentService, caller: Caller, given: ReportArguments) -> ToolAnswer:
+async def _write(service: AgentService, caller: Caller, given: WriteArguments) -> ToolAnswer:
     wanted = given.request()
     service.pipeline.check_task(wanted.task)
     if not given.images:
         raise UserError("no image was sent: send the views of one study in 'images'")
     uploads = await _uploads(service, given.images, accept_as_chest=given.accept_as_chest)
-    return generation_answer(await service.pipeline.generate(uploads, wanted, caller))
+    sent = given.prior_images if isinstance(given, ReportArguments) else []
+    before = await _uploads(service, sent, accept_as_chest=given.accept_as_chest)
+    wanted, prior = await service.pipeline.with_prior(wanted, before)
+    made = await service.pipeline.generate(uploads, wanted, caller, prior=prior)
+    return generation_answer(made)
 
 
 async def _uploads(
@@ -109,8 +114,8 @@ TOOLS = {
     ),
     "write_report": AgentTool(
         description="Write findings and impression for the chest X-rays of one study; every "
-        "sentence cites the prior cases it rests on, or is marked. The report is stored, the "
-        "images are not.",
+        "sentence cites the prior cases it rests on, or is marked; with the patient's own prior "
+        "study it also says what changed. The report is stored, the images are not.",
         scope="generate",
         arguments=ReportArguments,
         run=_write,

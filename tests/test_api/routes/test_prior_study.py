@@ -1,5 +1,6 @@
 """The patient's own prior study over HTTP: its fields, what is stored of it, and its exports."""
 
+import base64
 import io
 import json
 import sqlite3
@@ -24,7 +25,7 @@ from tests.support.service.priors import (
     marked,
     marked_png,
 )
-from tests.support.service.services import an_app
+from tests.support.service.services import an_app, serving
 
 Client = TestClient[Any]
 NOW, BEFORE = marked_png(40, Pleural_Effusion=0.95), marked_png(41, Cardiomegaly=0.95)
@@ -180,3 +181,17 @@ def test_an_erased_patient_is_withdrawn_as_a_prior_study(
     assert (done.quotes, done.generations) == (1, 1) and done.own == (made["id"],)
     stored = client.get(f"/generations/{made['id']}").json()
     assert [one["change"]["quote"] for one in stored["statements"] if one["change"]] == [WITHDRAWN]
+
+
+def test_an_agent_gets_what_changed(tmp_path: Path, retriever: Retriever) -> None:
+    pytest.importorskip("mcp")
+    from tests.test_api.routes.test_mcp import called, lines, refused
+
+    backend = ExtractiveBackend(retriever=retriever)
+    app = an_app(tmp_path, retriever, backend, mcp=True)  # type: ignore[arg-type]
+    now, before = ([base64.b64encode(one).decode()] for one in (NOW, BEFORE))
+    with serving(app) as address:
+        made = called(address, "write_report", images=now, prior_images=before, **DATES)
+        wrong = called(address, "write_report", images=now, **DATES)
+    assert any(NEW in line for line in lines(made))
+    assert "prior" in refused(wrong)
