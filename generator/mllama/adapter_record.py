@@ -8,7 +8,7 @@ notes = check_served(model, index.manifest)      # raises MismatchError with the
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from db.errors import MismatchError, NotFoundError, UserError
 from db.files import read_json, write_json
@@ -17,6 +17,11 @@ from indexer.manifest import Manifest
 from retriever.options import Strategy
 
 RECORD = "adapter_record.json"
+
+TileUse = Literal["all", "real"]
+"""``all``: as transformers runs the model: padding tiles of an image are computed too, and tokens
+before the image attend to all of them. ``real``: only tiles that hold a part of the image
+are computed and attended to, and tokens before the image attend to none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,8 @@ class AdapterRecord:
     data_sha256: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
+    tiles: TileUse = "all"
+    """Which tiles of an image the weights were trained to read."""
     step: int = 0
     """Optimizer steps that the weights were trained for."""
     val_loss: float | None = None
@@ -48,6 +55,11 @@ class AdapterRecord:
         values = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
         if not all(isinstance(values.get(n), str) for n in ("base_model", "base_sha256")):
             raise UserError(f"{path} does not name the base model: train the adapter again")
+        if values.get("tiles", "all") not in get_args(TileUse):
+            raise UserError(
+                f"{path} has tiles {values['tiles']!r}, which is none of "
+                f"{', '.join(get_args(TileUse))}: train the adapter again"
+            )
         return cls(**values)
 
     @classmethod

@@ -83,7 +83,11 @@ def load_model(
             "prompts"
         )
     return MllamaModel(
-        decoder=Decoder(model, HalfLinear if halves else None),
+        decoder=Decoder(
+            model,
+            HalfLinear if halves else None,
+            tiles="all" if record is None else record.tiles,
+        ),
         processor=processor,
         ends=_end_tokens(folder, processor),
         folder=folder,

@@ -11,8 +11,9 @@ CUDA graph. Prompts are padded on the right: a row of n tokens fills the slots 0
 slot of all rows is the one after the longest prompt, and a row's padding is masked in every later
 step. In float32 greedy text equals that of transformers.
 
-As in transformers, tokens before the image attend to all tiles, padding tiles included, and only
-their feed-forward part is zeroed.
+With ``tiles="all"``, as in transformers, tokens before the image attend to all tiles, padding tiles
+included, and only their feed-forward part is zeroed. With ``"real"``, as in the reference
+implementation, they get nothing from cross-attention, and there are no padding tiles.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from generator.mllama.adapter_record import TileUse
 from generator.mllama.decoding.cuda_graph import RecordedStep
 from generator.mllama.decoding.key_value_cache import DecoderState, attend, put
 from generator.mllama.decoding.layer import Layer, MakeLinear, rotate
@@ -39,6 +41,7 @@ class Decoder:
         linear: MakeLinear | None = None,
         *,
         records: bool | None = None,
+        tiles: TileUse = "all",
     ) -> None:
         """``model`` is an MllamaForConditionalGeneration; ``linear`` builds a faster layer from a
         weight, in place of the model's own. ``records`` says whether steps are recorded as a CUDA
@@ -59,7 +62,7 @@ class Decoder:
             self.layers = list(pool.map(partial(Layer.of, linear=linear), self.text.layers))
         self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
         crossing = [layer.cross for layer in self.layers if layer.cross is not None]
-        self._images = ImageEncoder(model, crossing, head_size=self.head_size)
+        self._images = ImageEncoder(model, crossing, head_size=self.head_size, tiles=tiles)
 
     def encode_image(self, pixels: Pixels) -> EncodedImage:
         """Encode one image per row for the cross-attention layers."""
@@ -172,8 +175,9 @@ class Decoder:
             if image is not None and image.tile_mask is not None
             else None
         )
-        if image_mask is not None and included is not None:
+        if image_mask is not None and included is not None:  # no row without anything to attend to
             image_mask = image_mask | ~included[:, None, :, None]
+        hides = image is not None and image.hidden_before and included is not None
         own, crossed = (
             zip(state.keys, state.values, strict=True),
             iter(image.pairs if image else ()),
@@ -193,6 +197,8 @@ class Decoder:
                 (query,) = layer.project(layer.norm(hidden))
                 query = layer.cross.q_norm(self._split(query))
                 mixed = attend(query, keys, values, image_mask, causal=False)
+                if hides and included is not None:
+                    mixed = mixed * included[:, :, None]
                 hidden = hidden + layer.gates[0] * layer.output(mixed)
                 forward = layer.feed_forward(hidden)
                 if included is not None:

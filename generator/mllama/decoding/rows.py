@@ -156,8 +156,10 @@ class RowDecoder:
             if image is None:
                 mixed.append(torch.zeros_like(query[span.tokens]).flatten(1))
                 continue
-            mask = span.tiles(image)
-            mixed.append(_attend(query[span.tokens], *image.pairs[number], mask, False))
+            part = _attend(query[span.tokens], *image.pairs[number], span.tiles(image), False)
+            if image.hidden_before and span.before_image:
+                part[: span.before_image] = 0
+            mixed.append(part)
         between = hidden + layer.gates[0] * layer.output(_joined(mixed))
         forward = layer.feed_forward(between)
         if included is not None:

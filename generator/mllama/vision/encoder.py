@@ -10,11 +10,14 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from generator.mllama.adapter_record import TileUse
 from generator.mllama.vision.tower import VisionTower
 
-_MAX_BYTES = 1e9
-"""Memory that images encoded together on a GPU may take in the vision encoder."""
+_MAX_BYTES = 4e9
+"""Memory that images encoded together on a GPU may take in the vision encoder, at most a quarter of
+what is free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class EncodedImage:
     pairs: list[tuple[Tensor, Tensor]]
     """Keys and values of each cross-attention layer, (rows, key heads, tiles * patches, size)."""
     tile_mask: Tensor | None  # (rows, tiles * patches), False for padding tiles; None: no padding
+    hidden_before: bool = False
+    """Whether tokens before the image attend to nothing; otherwise to all tiles."""
 
     def rows(self, rows: Tensor) -> Self:
         """The same of these rows alone."""
@@ -40,58 +45,77 @@ class EncodedImage:
         return type(self)(
             pairs=[(keys[rows], values[rows]) for keys, values in self.pairs],
             tile_mask=None if mask is None else mask[rows],
+            hidden_before=self.hidden_before,
         )
 
 
 class ImageEncoder:
     """The vision encoder, the projector and the key and value projections of cross-attention."""
 
-    def __init__(self, model: Any, crossing: Sequence[Any], *, head_size: int) -> None:
+    def __init__(
+        self, model: Any, crossing: Sequence[Any], *, head_size: int, tiles: TileUse = "all"
+    ) -> None:
         """``crossing`` holds the cross-attention modules of ``model``, in their order."""
         self._model = model
         self._tower = VisionTower(model.model.vision_model, model.config.vision_config)
         self._crossing = crossing
         self._head_size = head_size
+        self._tiles = tiles
         weight: Tensor = model.model.language_model.embed_tokens.weight
         self._device, self._itemsize = weight.device, weight.itemsize
 
     @torch.inference_mode()
     def encode(self, pixels: Pixels) -> EncodedImage:
         """One `EncodedImage` for all rows."""
-        tiles = pixels.aspect_ratio_mask.to(self._device).bool().flatten(1)  # (rows, tiles)
-        together = self._batch_size(tiles.shape[1])
-        starts = range(0, len(tiles), together)
-        states = torch.cat([self._project(pixels, slice(s, s + together)) for s in starts])
+        mask = pixels.aspect_ratio_mask.flatten(1)  # (rows, tiles)
+        counts = mask.sum(dim=1).tolist()
+        real = self._tiles == "real"
+        used = max(counts) if real else mask.shape[1]
+        states: list[Tensor | None] = [None] * len(counts)
+        for count in sorted(set(counts)) if real else [used]:
+            places = [place for place, one in enumerate(counts) if one == count or not real]
+            together = self._batch_size(count)
+            for start in range(0, len(places), together):
+                some = places[start : start + together]
+                encoded = self._project(pixels, some, count, None if real else mask[some])
+                padded = functional.pad(encoded, (0, 0, 0, 0, 0, used - count)).flatten(1, 2)
+                for place, one in zip(some, padded, strict=True):
+                    states[place] = one
+        whole = torch.stack([one for one in states if one is not None])
+        tiles = mask[:, :used].bool().to(self._device)
         return EncodedImage(
             pairs=[
-                (cross.k_norm(self._split(cross.k_proj(states))), self._split(cross.v_proj(states)))
+                (cross.k_norm(self._split(cross.k_proj(whole))), self._split(cross.v_proj(whole)))
                 for cross in self._crossing
             ],
             tile_mask=None
             if tiles.all()
-            else tiles.repeat_interleave(states.shape[1] // tiles.shape[1], dim=1),
+            else tiles.repeat_interleave(whole.shape[1] // used, dim=1),
+            hidden_before=real,
         )
 
-    def _project(self, pixels: Pixels, rows: slice) -> Tensor:
-        """Some images in the width of the text model, (rows, tiles * patches, text width)."""
+    def _project(self, pixels: Pixels, rows: list[int], tiles: int, mask: Tensor | None) -> Tensor:
+        """Some images in the width of the text model, (rows, tiles, patches, text width)."""
         states = self._tower.encode(
-            pixels.values[rows, 0].to(self._device),
+            pixels.values[rows, 0, :tiles].to(self._device),
             pixels.aspect_ratio_ids[rows, 0].to(self._device),
-            pixels.aspect_ratio_mask[rows, 0].to(self._device),
+            None if mask is None else mask.to(self._device),
         )
         projected: Tensor = self._model.model.multi_modal_projector(states)
-        return projected.flatten(1, 2)
+        return projected
 
     def _batch_size(self, tiles: int) -> int:
-        """How many images to encode in one pass: the vision encoder keeps the output of all of its
-        layers, most of a gigabyte per image for a large model."""
+        """How many images to encode in one pass."""
         if self._device.type != "cuda":
             return 1
-        vision = self._model.config.vision_config
-        layers = vision.num_hidden_layers + vision.num_global_layers
-        patches = (vision.image_size // vision.patch_size) ** 2 + 1
-        image = layers * tiles * patches * vision.hidden_size * self._itemsize
-        return max(1, int(_MAX_BYTES // image))
+        shape = self._model.config.vision_config
+        tokens = tiles * ((shape.image_size // shape.patch_size) ** 2 + 8)
+        kept = len(shape.intermediate_layers_indices) + 6  # outputs, and what a layer computes
+        values = tokens * (kept * shape.hidden_size + 2 * shape.intermediate_size)
+        mask = 0 if self._tiles == "real" else 2 * tokens**2
+        free, _ = torch.cuda.mem_get_info(self._device)
+        image = (values + mask) * self._itemsize
+        return max(1, int(min(_MAX_BYTES, free / 4) // image))
 
     def _split(self, projected: Tensor) -> Tensor:
         """(rows, tokens, heads * head size) -> (rows, heads, tokens, head size)"""

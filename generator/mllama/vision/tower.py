@@ -30,14 +30,15 @@ class VisionTower:
         self._inner: list[int] = list(shape.intermediate_layers_indices)
 
     @torch.inference_mode()
-    def encode(self, values: Tensor, ratio_ids: Tensor, tile_mask: Tensor) -> Tensor:
+    def encode(self, values: Tensor, ratio_ids: Tensor, tile_mask: Tensor | None) -> Tensor:
         """(rows, tiles, patches, features) of images, without the patches that are padding.
 
         ``values`` (rows, tiles, channels, side, side), ``ratio_ids`` (rows,), ``tile_mask``
-        (rows, tiles) 1 where a tile holds a part of the image.
+        (rows, tiles) 1 where a tile holds a part of the image; None where every tile does, which
+        attends without a mask and so in less time and memory.
         """
         vision, width = self._vision, self._width
-        rows, tiles = tile_mask.shape
+        rows, tiles = values.shape[:2]
         embedded = vision.patch_embedding(values.flatten(0, 1).to(self._kind))
         hidden = embedded.flatten(2).transpose(1, 2).reshape(rows, tiles, -1, width)
         hidden = self._with_tiles(vision.pre_tile_positional_embedding, hidden, ratio_ids)
@@ -48,20 +49,23 @@ class VisionTower:
         patches = hidden.shape[2]
         padding = -patches % 8
         hidden = functional.pad(hidden, (0, 0, 0, padding))
-        mask = self._mask(tile_mask, patches, hidden.shape[2])
+        padded = patches + padding
+        where: _Where = (tiles, patches, padded)
+        if tile_mask is not None:
+            where = self._mask(tile_mask, patches, padded)
         hidden = hidden.view(rows, -1, width)
         inner = []
         for number, layer in enumerate(vision.transformer.layers):
-            hidden = self._layer(layer, hidden, mask)
+            hidden = self._layer(layer, hidden, where)
             if number in self._inner:
                 inner.append(hidden)
         hidden = vision.layernorm_post(hidden).view(rows, tiles, -1, width)
         hidden = self._with_tiles(vision.post_tile_positional_embedding, hidden, ratio_ids)
         hidden = hidden.view(rows, -1, width)
         for layer in vision.global_transformer.layers:
-            hidden = self._layer(layer, hidden, mask)
+            hidden = self._layer(layer, hidden, where)
         between = torch.stack(inner, dim=-1)
-        parts = [part.view(rows, tiles, patches + padding, -1) for part in (hidden, between)]
+        parts = [part.view(rows, tiles, padded, -1) for part in (hidden, between)]
         return torch.cat([part[:, :, :patches] for part in parts], dim=-1)
 
     @property
@@ -93,8 +97,8 @@ class VisionTower:
         spare = (1 - real).flatten(1, 2)
         return (spare @ spare.transpose(-1, -2) * torch.finfo(self._kind).min)[:, None]
 
-    def _layer(self, layer: Any, hidden: Tensor, mask: Tensor) -> Tensor:
-        attended = self._attend(layer.self_attn, layer.input_layernorm(hidden), mask)
+    def _layer(self, layer: Any, hidden: Tensor, where: "_Where") -> Tensor:
+        attended = self._attend(layer.self_attn, layer.input_layernorm(hidden), where)
         gated = hasattr(layer, "gate_attn")
         if gated:
             attended = layer.gate_attn.tanh() * attended
@@ -106,12 +110,33 @@ class VisionTower:
         summed: Tensor = hidden + forward
         return summed
 
-    def _attend(self, attention: Any, hidden: Tensor, mask: Tensor) -> Tensor:
+    def _attend(self, attention: Any, hidden: Tensor, where: "_Where") -> Tensor:
         rows, tokens, _ = hidden.shape
         query, key, value = (
             project(hidden).view(rows, tokens, self._heads, -1).transpose(1, 2)
             for project in (attention.q_proj, attention.k_proj, attention.v_proj)
         )
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        if isinstance(where, Tensor):
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=where)
+        else:
+            mixed = _without_mask(query, key, value, where)
         output: Tensor = attention.o_proj(mixed.transpose(1, 2).reshape(rows, tokens, -1))
         return output
+
+
+_Where = Tensor | tuple[int, int, int]
+"""A mask, or the numbers of tiles, of patches in each and of these with padding."""
+
+
+def _without_mask(query: Tensor, key: Tensor, value: Tensor, where: tuple[int, int, int]) -> Tensor:
+    """Attention, (rows, heads, tokens, size), in which padding does not attend to padding."""
+    tiles, patches, _ = where
+
+    def split(part: Tensor) -> Tensor:
+        return part.unflatten(2, (tiles, -1))
+
+    real_key, real_value = (split(part)[:, :, :, :patches].flatten(2, 3) for part in (key, value))
+    real, padding = (part.flatten(2, 3) for part in split(query).tensor_split([patches], dim=3))
+    seen = functional.scaled_dot_product_attention(real, key, value)
+    rest = functional.scaled_dot_product_attention(padding, real_key, real_value)
+    return torch.cat([split(seen), split(rest)], dim=3).flatten(2, 3)
