@@ -171,7 +171,7 @@ def score(
             note=note,
             resamples=resamples,
         )
-    tables += answer_tables(outputs, references.cases, resamples)
+    tables += answer_tables(outputs, references, calibration, resamples)
     notes = [f"{len(references.studies)} studies"]
     if references.left:
         count = "1 study" if references.left == 1 else f"{references.left} studies"

@@ -157,20 +157,18 @@ def _vqa_rad(run: Mapping[str, Any]) -> str:
 
 
 def _answers(corner: str, rows: Rows) -> str:
-    """Systems as rows, and under them the paired differences to the first."""
+    """Systems as rows, and under them the paired differences of one to the others."""
     plain = {name: cells for name, cells in rows.items() if " minus" not in name}
-    paired = {name.split(":")[0]: cells for name, cells in rows.items() if " minus" in name}
-    return "\n\n".join(
-        [
-            markdown(corner, _turned(plain, _bold, _columns(plain)), list(plain)),
-            markdown(
-                f"{WITH_RETRIEVAL} minus",
-                _turned(paired, str, _columns(paired)),
-                list(paired),
-                signed=True,
-            ),
-        ]
-    )
+    parts = [markdown(corner, _turned(plain, _bold, _columns(plain)), list(plain))]
+    paired: dict[str, dict[str, Mapping[str, Cell]]] = {}
+    for name, cells in rows.items():
+        if " minus" in name:
+            measure, _, system = name.partition(": ")
+            paired.setdefault(system, {})[measure] = cells
+    for system, found in paired.items():
+        turned = _turned(found, str, _columns(found))
+        parts.append(markdown(system, turned, list(found), signed=True))
+    return "\n\n".join(parts)
 
 
 def _turned(

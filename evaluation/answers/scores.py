@@ -17,14 +17,27 @@ from dataclasses import replace
 from typing import Protocol
 
 from db.errors import UserError
-from db.index.store import Case
+from evaluation.answers.served import answers_without_model, calibrations, served_answers
 from evaluation.metrics.bootstrap import RESAMPLES
-from evaluation.outputs.names import REPORT_QUESTIONS, VQA_RAD, WITH_RETRIEVAL, WITHOUT_RETRIEVAL
+from evaluation.outputs.names import (
+    REPORT_QUESTIONS,
+    SERVED,
+    VQA_RAD,
+    WITH_RETRIEVAL,
+    WITHOUT_MODEL,
+    WITHOUT_RETRIEVAL,
+)
 from evaluation.outputs.rows import AnswerRow, Outputs
+from evaluation.reports.references import References
 from evaluation.tables import Cell, Share, Table, minus, tabulate
+from generator.assessment.calibration import Calibration
 from generator.grounding.answers import is_yes
+from generator.vision_language import NO_MODEL
 
 MAJORITY = "majority answer"
+YES_RIGHT, NO_RIGHT = "yes-answers right", "no-answers right"
+"""Accuracy by the reference answer: a constant answer has all of one and none of the other."""
+_CLOSED = "closed accuracy"
 SEED = 0
 
 FOLDS = 5
@@ -59,9 +72,14 @@ def token_f1(row: AnswerRow) -> float:
 
 
 def is_right(row: AnswerRow) -> bool:
-    """Of a closed question: yes and no by their first word, another choice word for word."""
+    """Of a closed question: yes and no by their first word, another choice word for word.
+
+    "Perhaps" counts as yes, as a finding that a report has in doubt counts as one that it names.
+    """
     wanted = is_yes(row.reference)
-    return is_exact(row) if wanted is None else is_yes(row.text) == wanted
+    if wanted is None:
+        return is_exact(row)
+    return (words(row.text)[:1] == ["perhaps"] or is_yes(row.text)) == wanted
 
 
 def majority(rows: Sequence[AnswerRow], folds: Mapping[str, int] | None = None) -> list[AnswerRow]:
@@ -93,6 +111,7 @@ def answer_table(
 ) -> Table:
     """Every system on the same questions; the first is also set against each other one.
 
+    So is the one as served, whose answers are sentences: only their yes and no is scored.
     ``patients`` maps a group of questions to its patient; one that it lacks is its own.
     Raises UserError where they were not asked the same.
     """
@@ -105,11 +124,15 @@ def answer_table(
     for system, some in systems.items():
         for measure, share in _shares(some, groups).items():
             shares.setdefault(measure, {})[system] = share
+    shares = {measure: cells for measure, cells in shares.items() if first in cells}
     table: dict[str, Mapping[str, Cell]] = dict(shares)
     for measure, cells in shares.items():
-        table[f"{measure}: {first} minus"] = {
-            name: minus(cells[first], cells[name]) for name, _ in others
-        }
+        for one in (first, SERVED):
+            rest = {name: cells[name] for name in cells if name not in (first, SERVED)}
+            if one in cells and rest:
+                table[f"{measure}: {one} minus"] = {
+                    name: minus(cells[one], cell) for name, cell in rest.items()
+                }
     closed = sum(row.closed for row in rows)
     return tabulate(
         title,
@@ -124,12 +147,27 @@ def answer_table(
     )
 
 
-def answer_tables(outputs: Outputs, cases: Mapping[str, Case], resamples: int) -> list[Table]:
+def answer_tables(
+    outputs: Outputs, references: References, calibration: Calibration, resamples: int
+) -> list[Table]:
     """One table for each question set; the majority answer of VQA-RAD is that of each fold.
 
-    ``cases`` has the studies asked about, by study id.
     Raises UserError where a condition has not answered a set.
     """
+    cases = references.cases
+    patients = {group: case.patient_id for group, case in cases.items()}
+    if outputs.about.model == NO_MODEL:
+        fitted = calibrations(outputs, references, calibration)
+        rows = answers_without_model(outputs, references, fitted)
+        return [
+            answer_table(
+                f"Questions: {REPORT_QUESTIONS}",
+                {WITHOUT_MODEL: rows, MAJORITY: majority(rows)},
+                patients=patients,
+                notes=[f"decided by the assessment, {_origin(calibration, fitted)}"],
+                resamples=resamples,
+            )
+        ]
     tables = []
     for name in (REPORT_QUESTIONS, VQA_RAD):
         systems = {
@@ -150,12 +188,16 @@ def answer_tables(outputs: Outputs, cases: Mapping[str, Case], resamples: int) -
         systems = {system: rows for system, rows in systems.items() if rows}
         asked = next(iter(systems.values()))
         notes = ["answered by a model that was not tuned on them"] if name == VQA_RAD else []
+        if name == REPORT_QUESTIONS:
+            fitted = calibrations(outputs, references, calibration)
+            systems[SERVED] = served_answers(systems[WITH_RETRIEVAL], outputs, references, fitted)
+            notes = [f"{SERVED}: decided by the assessment, {_origin(calibration, fitted)}"]
         folds = by_group(asked, FOLDS) if name == VQA_RAD else None
         tables.append(
             answer_table(
                 f"Questions: {name}",
                 {**systems, MAJORITY: majority(asked, folds)},
-                patients={group: case.patient_id for group, case in cases.items()},
+                patients=patients,
                 notes=notes,
                 resamples=resamples,
             )
@@ -163,13 +205,23 @@ def answer_tables(outputs: Outputs, cases: Mapping[str, Case], resamples: int) -
     return tables
 
 
+def _origin(calibration: Calibration, used: Mapping[str, Calibration]) -> str:
+    if all(one is calibration for one in used.values()):
+        return f"calibrated on {calibration.fitted_on}"
+    return "each tenth of the patients by a calibration that was fitted on the others"
+
+
 def _shares(rows: Sequence[AnswerRow], groups: Sequence[str]) -> dict[str, Share]:
     place = {group: number for number, group in enumerate(groups)}
     measured = {
         "exact match": [(row, float(is_exact(row))) for row in rows],
         "token F1": [(row, token_f1(row)) for row in rows],
-        "closed accuracy": [(row, float(is_right(row))) for row in rows if row.closed],
+        _CLOSED: [(row, float(is_right(row))) for row in rows if row.closed],
+        YES_RIGHT: [(row, float(is_right(row))) for row in rows if is_yes(row.reference) is True],
+        NO_RIGHT: [(row, float(is_right(row))) for row in rows if is_yes(row.reference) is False],
     }
+    if rows and rows[0].system in (SERVED, WITHOUT_MODEL):
+        measured = {name: measured[name] for name in (_CLOSED, YES_RIGHT, NO_RIGHT)}
     shares = {}
     for measure, scored in measured.items():
         hits, of = [0.0] * len(groups), [0.0] * len(groups)

@@ -7,7 +7,8 @@ towards the mean of the opinions and offsets towards each other (ridge); a weigh
 out negative is left out.
 """
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -28,6 +29,10 @@ not. Of 40 fits on drawn opinions all did better on other studies than the mean 
 SPECIFICITY: Mapping[Sensitivity, float] = {"high": 0.7, "balanced": 0.8, "specific": 0.95}
 """Share of the studies whose reports name no finding that are given none."""
 
+FOLDS = 10
+"""Of patients: each is assessed by a calibration that was fitted on the others."""
+
+_SEED = 0
 _STEPS = 100
 
 
@@ -88,6 +93,31 @@ def fit(
         operating_points=operating_points(1 / (1 + np.exp(-scores)), truth),
         encoder_sha256=encoder_sha256,
     )
+
+
+def cross_fitted(
+    patients: Sequence[str], *, knn: np.ndarray, label_head: np.ndarray | None, truth: np.ndarray
+) -> list[Calibration]:
+    """For each of n studies a calibration fitted on the patients of the other folds.
+
+    All tables are (n, 14), as those of `fit`. Raises UserError for fewer patients than folds.
+    """
+    drawn = sorted(set(patients))
+    if len(drawn) < FOLDS:
+        raise UserError(f"{len(drawn)} patients are too few for {FOLDS} folds")
+    random.Random(_SEED).shuffle(drawn)
+    fold = {patient: place % FOLDS for place, patient in enumerate(drawn)}
+    of = np.array([fold[patient] for patient in patients])
+    fitted = [
+        fit(
+            knn=knn[of != number],
+            label_head=None if label_head is None else label_head[of != number],
+            truth=truth[of != number],
+            name=f"{int((of != number).sum())} studies of other folds",
+        )
+        for number in range(FOLDS)
+    ]
+    return [fitted[number] for number in of]
 
 
 def operating_points(probabilities: np.ndarray, truth: np.ndarray) -> dict[Sensitivity, float]:

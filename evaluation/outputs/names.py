@@ -16,6 +16,9 @@ these findings: shows whether the model writes what only the image has. Reported
 SERVED = "with retrieval, as served"
 """The first condition as a user gets it: citations checked, omitted findings added by rule."""
 
+WITHOUT_MODEL = "without a language model"
+"""Answers that the assessment gives, and what similar cases say."""
+
 EXTRACTIVE, NEAREST, RANDOM = "extractive", "nearest case", "random case"
 MOST_FREQUENT, NORMAL = "constant, most frequent", "constant, normal"
 BASELINES = (EXTRACTIVE, NEAREST, MOST_FREQUENT, NORMAL, RANDOM)

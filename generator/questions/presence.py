@@ -17,7 +17,8 @@ from retriever.results import Retrieval
 def presence(parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieval) -> DecidedAnswer:
     """Answer whether the findings asked for are seen, with what is seen of each.
 
-    Neither yes nor no where it depends on a finding narrower than an observation that is seen.
+    Neither yes nor no where it depends on a finding narrower than an observation that is seen, and
+    "perhaps" where it depends on a finding that is only possible: that may be stated, not denied.
     """
     names = list(parsed.asked)
     open_names = [
@@ -45,7 +46,10 @@ def presence(parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieva
         return _sided(parsed, names[0], assessment, retrieval)
     names.sort(key=open_names.__contains__)
     first, *rest = [not_told_apart(name, parsed, assessment, retrieval).text for name in names]
-    lead = f"{'Yes' if yes else 'No'}, {first[:1].lower()}{first[1:]}"
+    said = f"{first[:1].lower()}{first[1:]}"
+    lead = f"{'Yes' if yes else 'No'}, {said}"
+    if not open_names and _in_doubt(parsed, assessment):
+        lead = f"Perhaps: {said}" if "positive" in parsed.asked.values() else first
     if parsed.either or not parsed.yes_no:
         lead = first
     return DecidedAnswer(
@@ -53,6 +57,16 @@ def presence(parsed: ParsedQuestion, assessment: Assessment, retrieval: Retrieva
         labels=labels_of(names, assessment),
         corrected=not yes and failed_premise(parsed.presumed, assessment, retrieval) is not None,
     )
+
+
+def _in_doubt(parsed: ParsedQuestion, assessment: Assessment) -> bool:
+    """Whether the answer depends on findings that are only possible."""
+    sure = [
+        (assessment[name].state == "present") == (state == "positive")
+        for name, state in parsed.asked.items()
+        if assessment[name].state != "possible"
+    ]
+    return len(sure) < len(parsed.asked) and (all(sure) if parsed.every else not any(sure))
 
 
 def untold_premise(

@@ -1,6 +1,7 @@
 """Answers to questions: what is exact, what shares words, what a constant answer gets."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from db.errors import UserError
 from evaluation.answers.questions import report_questions, vqa_rad_questions
 from evaluation.answers.scores import (
     MAJORITY,
+    NO_RIGHT,
+    YES_RIGHT,
     answer_table,
     by_group,
     is_exact,
@@ -16,6 +19,7 @@ from evaluation.answers.scores import (
     majority,
     token_f1,
 )
+from evaluation.outputs.names import SERVED
 from evaluation.outputs.rows import AnswerRow
 from generator.grounding.answers import is_yes
 from tests.support.evaluations import Bench
@@ -149,3 +153,20 @@ def test_a_file_without_such_questions_is_refused(tmp_path: Path, text: str) -> 
     (tmp_path / "train.json").write_text(text)
     with pytest.raises(UserError, match="does not hold the questions"):
         vqa_rad_questions(tmp_path)
+
+
+def test_answers_are_counted_by_what_the_reference_says_and_served_ones_by_yes_and_no() -> None:
+    ours = [
+        row(0, "Yes.", "Yes."),
+        row(1, "Yes.", "No."),
+        *(row(n, "No.", "No.") for n in range(2, 5)),
+        row(5, "Left.", "left", closed=False),
+    ]
+    texts = ["Perhaps: edema is only possible (0.3).", "No, ...", "No.", "No.", "Yes, ...", "Left."]
+    served = [replace(one, system=SERVED, text=text) for one, text in zip(ours, texts, strict=True)]
+    table = answer_table("drawn", {"ours": ours, SERVED: served, MAJORITY: majority(ours)})
+    assert table.rows[YES_RIGHT][SERVED].count == (1, 2)
+    assert table.rows[NO_RIGHT][SERVED].count == (2, 3)
+    assert table.rows[NO_RIGHT]["ours"].count == table.rows[NO_RIGHT][MAJORITY].count == (3, 3)
+    assert SERVED not in table.rows["exact match"]
+    assert list(table.rows[f"{YES_RIGHT}: {SERVED} minus"]) == [MAJORITY]

@@ -80,7 +80,7 @@ def test_questions_to_turn_away_are_and_questions_on_the_image_are_not() -> None
         ("Isn't the heart enlarged?", "Yes, cardiomegaly is seen (0.80)."),
         ("Is there an effusion?", "No, no pleural effusion is seen (0.10)."),
         ("Is there no effusion?", "Yes, no pleural effusion is seen (0.10)."),
-        ("Is there atelectasis?", "No, atelectasis is only possible (0.30)."),
+        ("Is there atelectasis?", "Perhaps: atelectasis is only possible (0.30)."),
         (
             "Is there an effusion or cardiomegaly?",
             "Yes, cardiomegaly is seen (0.80). No pleural effusion is seen (0.10).",

@@ -432,7 +432,7 @@ def test_a_caption_that_the_assessment_contradicts_gives_way_to_a_present_findin
     [
         ("Is the heart enlarged?", "Yes, cardiomegaly is seen (0.80)."),
         ("Is there an effusion?", "No, no pleural effusion is seen (0.10)."),
-        ("Is there a fracture?", "No, fracture is only possible (0.40)."),
+        ("Is there a fracture?", "Perhaps: fracture is only possible (0.40)."),
         ("Which side is the effusion on?", "No pleural effusion is seen (0.10)."),
         (
             "What is the capital of France?",
