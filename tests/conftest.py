@@ -110,6 +110,7 @@ LONGEST = (
     "tests/robustness/test_kill.py",
     "tests/test_indexer/reports/test_sections.py",
     "tests/test_api/page/viewer/test_images.py",
+    "tests/test_api/page/test_tour.py",
     "tests/test_api/page/test_page.py",
     "tests/test_api/page/test_failures.py",
     "tests/test_api/page/test_accessibility.py",
