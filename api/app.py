@@ -41,6 +41,7 @@ from api.middleware.problems import answer_defect, problem_details
 from api.middleware.proxies import Proxies, strip_prefix
 from api.middleware.rate_limit import STORE, Counters, rate_limit
 from api.pacs.client import Pacs
+from api.pipeline.admission import Admission
 from api.pipeline.backends import Backend
 from api.pipeline.byte_budget import ByteBudget
 from api.pipeline.current_index import CurrentIndex, Reopen, StudySearch
@@ -48,7 +49,6 @@ from api.pipeline.decoding.processes import Decoding, DecodingProcesses
 from api.pipeline.jobs import JobRunner
 from api.pipeline.pipeline import Clock, Pipeline
 from api.pipeline.readiness import Readiness
-from api.pipeline.scheduler import Admission
 from api.pipeline.shared_reload import SharedReload
 from api.pipeline.stages import Schedulers
 from api.routes.batches import BatchController

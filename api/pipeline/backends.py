@@ -11,7 +11,7 @@ caption is a report of one statement; a classification is a report with probabil
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from api.pipeline.current_index import StudySearch
 from db.app.generation import Origin
@@ -67,6 +67,14 @@ class BackendRequest:
 Output = Token | TokenCount | GroundedReport | UserError
 
 
+More = Callable[[int], Sequence[BackendRequest]]
+
+
+def nothing_more(_: int) -> Sequence[BackendRequest]:
+    """No further request."""
+    return ()
+
+
 class Backend(Protocol):
     """Turns hits into text."""
 
@@ -107,6 +115,24 @@ class Backend(Protocol):
 
     def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
         """Yield pairs of a position in the batch and an output."""
+
+
+@runtime_checkable
+class JoiningBackend(Backend, Protocol):
+    """A backend whose texts may begin while others of the batch are being written."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether it asks for more."""
+
+    def write(
+        self, writings: Sequence[BackendRequest], *, more: More = nothing_more
+    ) -> Iterator[tuple[int, Output]]:
+        """As `Backend.write`.
+
+        ``more`` is called between tokens with a number of free places, for at most so many further
+        requests, which are numbered after those before.
+        """
 
 
 class ExtractiveBackend:

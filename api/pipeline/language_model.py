@@ -1,15 +1,17 @@
 """Serve a language model: write the texts of several requests in one batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 from api.pipeline.backends import (
     BackendOptions,
     BackendRequest,
+    More,
     Output,
     Token,
     TokenCount,
+    nothing_more,
 )
 from api.pipeline.current_index import StudySearch
 from db.app.generation import Origin
@@ -124,6 +126,10 @@ class LanguageModelBackend:
         return int(getattr(self._model, "concurrency", 1))
 
     @property
+    def joins(self) -> bool:
+        return bool(getattr(self._model, "joins", False))
+
+    @property
     def calibration(self) -> Calibration | None:
         return self._runner.calibration
 
@@ -140,60 +146,95 @@ class LanguageModelBackend:
         """Retrieve more hits than the model is shown, so that each finding has one."""
         return find_candidates(retriever, query, self._runner.search_options(options))
 
-    def write(self, writings: Sequence[BackendRequest]) -> Iterator[tuple[int, Output]]:
-        runner = self._runner  # one for the whole batch, even if `use` replaces it
+    def write(
+        self, writings: Sequence[BackendRequest], *, more: More = nothing_more
+    ) -> Iterator[tuple[int, Output]]:
         texts: dict[int, _Text] = {}
+        ready: list[tuple[int, Output]] = []
+        count = len(writings)
+
+        def join(places: int) -> list[Prompt]:
+            nonlocal count
+            started = [self._begin(count + n, one, ready) for n, one in enumerate(more(places))]
+            numbers = range(count, count := count + len(started))
+            new = {place: one for place, one in zip(numbers, started, strict=True) if one}
+            texts.update(new)
+            return [text.prompt() for text in new.values()]
+
         for place, writing in enumerate(writings):
-            if writing.cancelled():
-                continue
-            request = writing.request
-            study = None
-            try:
-                study = _study(runner, writing)
-                decided = runner.decide(request.task, study, request.question or "")
-                text = _Text(writing=writing, study=study)
-                if decided is not None:
-                    yield place, self._count(text)
-                    yield place, decided
-                elif TASKS[request.task].answers:
-                    yield place, self._count(text)
-                    yield place, runner.write(request, study)
-                else:
-                    texts[place] = replace(text, study=runner.assess(study))
-            except UserError as error:
-                yield place, _or_instead(runner, request, study, error)
-        yield from self._stream(runner, texts)
+            text = self._begin(place, writing, ready)
+            if text is not None:
+                texts[place] = text
+            yield from _taken(ready)
+        del writings, writing
+        for output in self._stream(texts, join):
+            yield from _taken(ready)
+            yield output
+        yield from _taken(ready)
+
+    def _begin(
+        self, place: int, writing: BackendRequest, ready: list[tuple[int, Output]]
+    ) -> "_Text | None":
+        """The text to generate; None, with all outputs in ``ready``, where there is none."""
+        if writing.cancelled():
+            return None
+        runner, request, study = self._runner, writing.request, None
+        try:
+            study = _study(runner, writing)
+            decided = runner.decide(request.task, study, request.question or "")
+            text = _Text(writing=writing, study=study, runner=runner)
+            if decided is None and not TASKS[request.task].answers:
+                return replace(text, study=runner.assess(study))
+            ready.append((place, self._count(text)))
+            ready.append((place, decided or runner.write(request, study)))
+        except UserError as error:
+            ready.append((place, _or_instead(runner, request, study, error)))
+        return None
 
     def _stream(
-        self, runner: TaskRunner, texts: dict[int, "_Text"]
+        self, texts: dict[int, "_Text"], join: Callable[[int], list[Prompt]] | None = None
     ) -> Iterator[tuple[int, Output]]:
+        """Texts that ``join`` starts are added to ``texts``; those that end are removed."""
         places = list(texts)
         written = dict.fromkeys(places, "")
+
+        def more(free: int) -> list[Prompt]:
+            before = set(texts)
+            prompts = join(free) if join else []
+            new = [place for place in texts if place not in before]
+            places.extend(new)
+            written.update(dict.fromkeys(new, ""))
+            return prompts
+
+        def cancelled(number: int) -> bool:
+            text = texts.get(places[number])
+            return text is None or text.writing.cancelled()
+
+        prompts = [text.prompt() for text in texts.values()]
+        options = {"more": more} if self.joins else {}
         try:
-            pieces = self._model.stream_all(
-                [texts[place].prompt() for place in places],
-                self._decoding,
-                cancelled=lambda number: texts[places[number]].writing.cancelled(),
-            )
+            pieces = self._model.stream_all(prompts, self._decoding, cancelled=cancelled, **options)
         except PromptTooLongError as error:
             if len(texts) == 1:
                 yield places[0], error
             else:  # the other prompts of the batch are still answered
                 for place, text in texts.items():
-                    yield from self._stream(runner, {place: text})
+                    yield from self._stream({place: text})
             return
         for number, piece in pieces:
             place = places[number]
-            if isinstance(piece, UserError):
-                text = texts[place]
-                if not text.writing.cancelled():
-                    yield place, _or_instead(runner, text.writing.request, text.study, piece)
-            elif piece is not None:
+            text = texts[place]
+            if isinstance(piece, str):
                 written[place] += piece
                 yield place, Token(text=piece)
-            elif not texts[place].writing.cancelled():
-                yield place, self._count(texts[place], written[place])
-                yield place, texts[place].check(runner, written[place])
+                continue
+            if not text.writing.cancelled():
+                if isinstance(piece, UserError):
+                    yield place, _or_instead(text.runner, text.writing.request, text.study, piece)
+                else:
+                    yield place, self._count(text, written[place])
+                    yield place, text.check(written[place])
+            del texts[place], written[place]
 
     def _count(self, text: "_Text", written: str = "") -> TokenCount:
         count = self._model.count_tokens
@@ -209,6 +250,8 @@ class _Text:
 
     writing: BackendRequest
     study: RetrievedStudy
+    runner: TaskRunner
+    """On the index of when the text began."""
 
     def prompts(self) -> list[Prompt]:
         request = self.writing.request
@@ -218,9 +261,16 @@ class _Text:
         (prompt,) = self.prompts()
         return prompt
 
-    def check(self, runner: TaskRunner, text: str) -> GroundedReport:
+    def check(self, text: str) -> GroundedReport:
         request = self.writing.request
-        return TASKS[request.task].check(runner, self.study, request.question or "", text)
+        return TASKS[request.task].check(self.runner, self.study, request.question or "", text)
+
+
+def _taken(ready: list[tuple[int, Output]]) -> list[tuple[int, Output]]:
+    """What is in the list, which is emptied."""
+    outputs = list(ready)
+    ready.clear()
+    return outputs
 
 
 def _or_instead(

@@ -19,11 +19,11 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from api.middleware.access import Caller
+from api.pipeline.admission import Admission
 from api.pipeline.backends import Backend
 from api.pipeline.byte_budget import ByteBudget
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.images import ImageReading
-from api.pipeline.scheduler import Admission
 from api.pipeline.search import SearchInput, SearchOutput
 from api.pipeline.stages import Emit, Schedulers, WarningLine, WriteInput, discard
 from api.uploads import Upload

@@ -7,8 +7,8 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from api.middleware.audit_queue import AuditQueue
+from api.pipeline.admission import Admission
 from api.pipeline.current_index import CurrentIndex
-from api.pipeline.scheduler import Admission
 from db.app.database import AppDatabase
 from db.engines.engine import DatabaseFailure, why_unusable
 from db.errors import UnavailableError

@@ -5,20 +5,19 @@
         image = await decoding.run(upload, owner="ward")
 
 A free runner takes all waiting work, up to the batch size, so a single request starts at once and
-many requests share a batch. Owners (API keys) take turns: an owner who sends a hundred studies
-delays another owner's study by one batch, not by a hundred. The pipeline depends only on the
-protocol ``Scheduler``, so the scheduler of a language-model engine can replace this one.
+many requests share a batch, which may take in more while it runs (`Batch.more`). Owners (API keys)
+take turns: an owner who sends a hundred studies delays another owner's study by one batch, not by a
+hundred. The pipeline depends only on the protocol ``Scheduler``, so the scheduler of a
+language-model engine can replace this one.
 """
 
-import math
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, overload
 
 import anyio
 from anyio import from_thread
@@ -76,9 +75,36 @@ class Ticket(Generic[W]):
             raise WorkCancelledError
 
 
-RunBatch = Callable[[Sequence[Ticket[W]]], Iterable[tuple[int, R | Exception]]]
+class Batch(Sequence[Ticket[W]]):
+    """The tickets of a batch, which may take in more while it runs."""
+
+    def __init__(
+        self,
+        tickets: Sequence[Ticket[W]],
+        more: Callable[[int], Sequence[Ticket[W]]] = lambda _: (),
+    ) -> None:
+        self._tickets = tickets
+        self.more = more
+        """Take at most so many waiting tickets into the batch, numbered after those before; call it
+        in the thread that runs the batch."""
+
+    @overload
+    def __getitem__(self, place: int) -> Ticket[W]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Ticket[W]]: ...
+    def __getitem__(self, place: int | slice) -> Ticket[W] | Sequence[Ticket[W]]:
+        return self._tickets[place]
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+
+RunBatch = Callable[[Batch[W]], Iterable[tuple[int, R | Exception]]]
 """Runs a batch in a worker thread. Yields pairs of a position in the batch and a result or error,
 each as soon as it is ready; its caller gets it then. A missing position means abandoned work."""
+
+_JOINING = 16
+"""How many batches' worth of work may pass through one that takes in more, before it ends."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -101,6 +127,9 @@ class FairQueue(Generic[W]):
 
     def put(self, item: W, owner: str) -> None:
         self._lines.setdefault(owner, deque()).append(item)
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
 
     def take(self, count: int) -> list[W]:
         """Remove and return up to ``count`` items, one of each owner in turn."""
@@ -183,61 +212,35 @@ class BatchScheduler(Generic[W, R]):
             WAITING.dec(len(batch))
             BATCH_SIZE.observe(len(batch))
             failure: Exception = WorkCancelledError()
+            running = dict(enumerate(batch))
+            del batch
             with STAGE_SECONDS.labels(self._stage).time():
                 try:
-                    await run_sync(self._work, batch, limiter=threads)
+                    await run_sync(self._work, running, limiter=threads)
                 except Exception as error:
                     failure = error
-            for waiting in batch:
+            for waiting in running.values():
                 waiting.settle(failure)
-            del waiting  # its images would stay in memory until the next batch
+            running.clear()
+            waiting = None  # its images would stay in memory until the next batch
 
-    def _work(self, batch: Sequence[_Waiting[W, R]]) -> None:
-        for place, outcome in self._run_batch([waiting.ticket for waiting in batch]):
-            from_thread.run_sync(batch[place].settle, outcome)
+    def _work(self, running: dict[int, _Waiting[W, R]]) -> None:
+        numbers = count(len(running))
 
+        def take(places: int) -> list[Ticket[W]]:
+            busy = sum(not one.ticket.cancelled.is_set() for one in running.values())
+            taken = self._queue.take(min(places, self._max_batch - busy))
+            WAITING.dec(len(taken))
+            running.update(zip(islice(numbers, len(taken)), taken, strict=False))
+            return [waiting.ticket for waiting in taken]
 
-class Admission:
-    """Limits the active requests, in total and per owner.
+        def more(places: int) -> Sequence[Ticket[W]]:
+            full = max(running, default=0) >= _JOINING * self._max_batch
+            return () if full or not self._queue else from_thread.run_sync(take, places)
 
-    If several owners can call (``shared``), one owner gets at most three quarters of the places, so
-    that others still find one.
-    """
+        def settle(place: int, outcome: R | Exception) -> None:
+            running.pop(place).settle(outcome)
 
-    def __init__(
-        self, *, capacity: int, shared: bool = True, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._capacity = capacity
-        self._share = max(1, capacity * 3 // 4) if shared else capacity
-        self._clock = clock
-        self._inside: dict[str, int] = {}
-        self._seconds = 1.0  # of one piece of work, a moving mean
-
-    @property
-    def inside(self) -> int:
-        return sum(self._inside.values())
-
-    def check(self, owner: str | None = None) -> None:
-        """Raises BusyError if ``enter`` would; without an owner, if it would for every owner."""
-        own = 0 if owner is None else self._inside.get(owner, 0)
-        if self.inside >= self._capacity or own >= self._share:
-            raise BusyError(self._retry_after())
-
-    @contextmanager
-    def enter(self, owner: str) -> Iterator[None]:
-        """Hold a place while the block runs. Raises BusyError if there is none."""
-        self.check(owner)
-        self._inside[owner] = self._inside.get(owner, 0) + 1
-        started = self._clock()
-        try:
-            yield
-        finally:
-            self._inside[owner] -= 1
-            if self._inside[owner] == 0:
-                del self._inside[owner]
-            took = (self._clock() - started) / (self.inside + 1)
-            self._seconds += 0.1 * (took - self._seconds)
-
-    def _retry_after(self) -> int:
-        """Estimate when half of the active requests will be done, in seconds from 1 to 60."""
-        return min(60, max(1, math.ceil(self.inside / 2 * self._seconds)))
+        first = Batch([waiting.ticket for waiting in running.values()], more)
+        for place, outcome in self._run_batch(first):
+            from_thread.run_sync(settle, place, outcome)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from api.pipeline.backends import Backend, BackendRequest, Token, TokenCount
+from api.pipeline.backends import Backend, BackendRequest, JoiningBackend, Token, TokenCount
 from api.pipeline.current_index import CurrentIndex
 from api.pipeline.decoding.messages import DecodingKind
 from api.pipeline.decoding.processes import Decoded, Decoding
 from api.pipeline.scheduler import (
+    Batch,
     BatchScheduler,
     RunBatch,
     Scheduler,
@@ -132,22 +133,34 @@ def _search_with(current: CurrentIndex) -> RunBatch[SearchInput, SearchOutput]:
 
 def _write_with(backend: Backend) -> RunBatch[WriteInput, GroundedReport]:
     def write(
-        tickets: Sequence[Ticket[WriteInput]],
+        batch: Batch[WriteInput],
     ) -> Iterator[tuple[int, GroundedReport | Exception]]:
-        writings = [
-            BackendRequest(
-                images=ticket.work.images,
-                retrieval=ticket.work.found.retrieval,
-                votes=ticket.work.found.votes,
-                request=ticket.work.request,
-                cancelled=ticket.cancelled.is_set,
-            )
-            for ticket in tickets
-        ]
-        for place, output in backend.write(writings):
+        emits: list[Emit] = []
+
+        def requests(tickets: Sequence[Ticket[WriteInput]]) -> list[BackendRequest]:
+            emits.extend(ticket.work.emit for ticket in tickets)
+            return [_request(ticket) for ticket in tickets]
+
+        outputs = (
+            backend.write(requests(batch), more=lambda places: requests(batch.more(places)))
+            if isinstance(backend, JoiningBackend) and backend.joins
+            else backend.write(requests(batch))
+        )
+        for place, output in outputs:
             if isinstance(output, Token | TokenCount):
-                tickets[place].work.emit(output)
+                emits[place](output)
             else:
+                emits[place] = discard
                 yield place, output
 
     return write
+
+
+def _request(ticket: Ticket[WriteInput]) -> BackendRequest:
+    return BackendRequest(
+        images=ticket.work.images,
+        retrieval=ticket.work.found.retrieval,
+        votes=ticket.work.found.votes,
+        request=ticket.work.request,
+        cancelled=ticket.cancelled.is_set,
+    )

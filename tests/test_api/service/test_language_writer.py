@@ -30,6 +30,7 @@ from api.settings import Settings
 from db.app.generation import NOTICE
 from db.errors import MismatchError
 from generator.assessment.calibration import Calibration
+from generator.grounding.report import GroundedReport
 from generator.mllama.adapter_record import AdapterRecord
 from generator.prompts import PROMPT_VERSION, Prompt
 from generator.request import GenerationRequest
@@ -179,6 +180,27 @@ def test_studies_of_all_tasks_share_one_batch(retriever: Retriever) -> None:
     # The short answer is there before the long report has ended.
     ends = [place for place, one in written if not isinstance(one, Token | TokenCount)]
     assert ends == [1, 2, 3, 0]
+
+
+def test_studies_join_texts_that_are_being_written(retriever: Retriever, tiny: Path) -> None:
+    options = BackendOptions(model=str(tiny), decoding=DecodingOptions(max_new_tokens=24))
+    writer = LanguageModelBackend.open(retriever, options)
+    first, second, classes = (
+        a_writing(retriever, writer, task=task) for task in ("report", "caption", "classify")
+    )
+    waiting: list[list[BackendRequest]] = [[second, classes], [], []]
+    written = list(writer.write([first], more=lambda _: waiting.pop() if waiting else []))
+    ends = {place: at for at, (place, one) in enumerate(written) if isinstance(one, GroundedReport)}
+    assert sorted(ends) == [0, 1, 2]
+    assert min(at for at, (place, _) in enumerate(written) if place == 1) < ends[0]
+    texts = [
+        "".join(one.text for at, one in written if at == place and isinstance(one, Token))
+        for place in (0, 1)
+    ]
+    assert texts == [
+        "".join(one.text for _, one in writer.write([alone]) if isinstance(one, Token))
+        for alone in (first, second)
+    ]
 
 
 def test_what_is_stored_is_what_the_model_was_shown_and_cites(

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import anyio
 import pytest
 
-from api.pipeline.scheduler import Admission, BatchScheduler, BusyError, FairQueue, Ticket
+from api.pipeline.admission import Admission
+from api.pipeline.scheduler import Batch, BatchScheduler, BusyError, FairQueue, Ticket
 
 
 def test_owners_take_turns_and_keep_their_own_order() -> None:
@@ -130,6 +131,45 @@ def test_a_result_is_returned_before_the_rest_of_its_batch() -> None:
             assert given == [3, 2, 1]
 
     anyio.run(main)
+
+
+def test_a_running_batch_takes_in_waiting_work_up_to_its_size_in_turns() -> None:
+    begun, go = threading.Event(), threading.Event()
+    taken: list[list[str]] = []
+
+    def joining(batch: Batch[str]) -> Iterator[tuple[int, str | Exception]]:
+        begun.set()
+        assert go.wait(60)
+        works = [ticket.work for ticket in batch]
+        ended = 0
+        while ended < len(works):
+            taken.append([ticket.work for ticket in batch.more(9)])
+            works += taken[-1]
+            yield ended, works[ended].upper()
+            ended += 1
+
+    async def main() -> None:
+        given: dict[str, str] = {}
+
+        async def ask(work: str) -> None:
+            given[work] = await scheduler.run(work, owner=work[0])
+
+        async with (
+            BatchScheduler(joining, stage="test", max_batch=2) as scheduler,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(ask, "a1")
+            while not begun.is_set():
+                await anyio.sleep(0.001)
+            for work in ("a2", "a3", "b1"):
+                tasks.start_soon(ask, work)
+            await anyio.sleep(0.01)
+            go.set()
+        assert given == {work: work.upper() for work in ("a1", "a2", "a3", "b1")}
+
+    anyio.run(main)
+    assert [len(some) for some in taken] == [1, 1, 1, 0]
+    assert "b1" in taken[0] + taken[1]  # another owner's turn comes before both others of the first
 
 
 def test_runners_work_side_by_side() -> None:
