@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.generation.asked_studies import Asked, measure, read_asked
 from bench.generation.contradictions import contradictions
+from bench.generation.normal_images import equal_point, point_of, rate
 from bench.generation.questions import CALIBRATION, invented
 from db.errors import UserError
 from generator.assessment.assess import assess
@@ -63,3 +65,15 @@ def test_an_observation_stated_in_one_text_and_denied_in_another_is_counted() ->
 def test_texts_that_agree_or_leave_out_do_not_contradict() -> None:
     texts = {"report": {"Edema": "positive"}, "ask": {"Edema": "uncertain"}, "caption": {}}
     assert contradictions(texts) == []  # type: ignore[arg-type]
+
+
+def test_a_point_is_the_lowest_that_is_specific_enough_and_rates_are_weighted() -> None:
+    named = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [1, 1, 0]], np.bool_)
+    normal = np.array([True, True, False, False])
+    assert point_of({"named": named, "normal": normal}) == 2
+    weights = np.array([[1.0, 1.0, 1.0, 3.0]])
+    assert rate(named, ~normal, weights, np.array([2.0])) == pytest.approx([0.25])
+    assert rate(named, ~normal, weights, np.array([1.5])) == pytest.approx([0.625])
+    at = equal_point(named, normal, weights)  # .5 of the normal at 1, all at 2
+    assert at == pytest.approx([1.4])
+    assert 1 - rate(named, normal, weights, at) == pytest.approx([0.7])
