@@ -16,6 +16,7 @@ case is stated, because a small model copies far more reliably than it compares.
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from db.errors import UserError
 from db.labels import FINDINGS, named
@@ -23,7 +24,7 @@ from generator.assessment.wording import surest_supported
 from generator.context.shown_case import CountTokens, ShownCase, readable_cases
 from generator.grounding.claims import read_claims, read_text
 from generator.grounding.sentences import particulars
-from generator.grounding.support.evidence import Evidence
+from generator.grounding.support.evidence import Evidence, Support
 from retriever.case_filter import normalise_report
 from retriever.options import Strategy
 from retriever.results import Hit, Retrieval
@@ -231,6 +232,10 @@ def _closest(shown: Sequence[ShownCase], image_findings: Collection[str]) -> int
     return min(fit, key=fit.__getitem__, default=None)
 
 
+def _supporting(said: Evidence, text: str) -> Support:
+    return said.support(read_text(text))
+
+
 def _named_by(
     shown: Sequence[ShownCase], image_findings: Collection[str], closest_case: int | None
 ) -> dict[str, int]:
@@ -245,9 +250,7 @@ def _named_by(
     evidence = {one.hit.rank: Evidence([read_claims(s) for s in one.sentences]) for one in shown}
     for finding in image_findings:
         worded = {
-            rank: surest_supported(
-                finding, "findings", lambda text, said=said: said.support(read_text(text))
-            )
+            rank: surest_supported(finding, "findings", partial(_supporting, said))
             for rank, said in evidence.items()
         }
         naming = [

@@ -103,10 +103,15 @@ def test_questions_to_turn_away_are_and_questions_on_the_image_are_not() -> None
         ("Is this an image of the brain?", "No, this is a chest X-ray."),
         ("What organs are shown?", "The chest: heart, lungs, pleura, mediastinum and ribs."),
         ("Which views are shown?", "Frontal and lateral."),
-        ("Is there a lung opacity on the right?", "Yes, lung opacity is seen (0.70)."),
+        (
+            "Is there a lung opacity on the right?",
+            "Lung opacity is seen (0.70); its side is not told; the similar cases have it on the "
+            "right.",
+        ),
         (
             "Is there a lung opacity on the left?",
-            "No, lung opacity is seen (0.70), but the similar cases have it on the right.",
+            "Lung opacity is seen (0.70); its side is not told; the similar cases have it on the "
+            "right.",
         ),
         ("How should this be treated?", "This describes the chest X-ray and gives no advice on "
          "treatment."),
