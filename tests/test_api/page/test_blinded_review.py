@@ -7,7 +7,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from evaluation.readers.grades import read_grades
-from tests.support.page.browser import Browser
+from tests.support.page.browser import SIZES, Browser
 
 pytest_plugins = ["tests.support.page.fixtures"]
 
@@ -44,6 +44,7 @@ def begin(browser: Browser, address: str, reports: Path, reader: str) -> None:
     browser.wait("#reading")
 
 
+@pytest.mark.parametrize("size", SIZES)
 def test_a_reader_grades_every_sentence_and_report_by_keys_and_saves_the_ratings(
     browser: Browser, address: str, reports: Path, tmp_path: Path
 ) -> None:

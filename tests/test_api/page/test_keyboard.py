@@ -144,7 +144,9 @@ def test_a_report_is_shown_and_copied_as_a_template_of_organs(report: Browser) -
     assert report.all(".statement")[0].is_displayed()
 
 
-@pytest.mark.parametrize("sample", ["normal", "hand"])
+@pytest.mark.parametrize(
+    ("sample", "size"), [("normal", "desktop"), ("hand", "workstation"), ("normal", "phone")]
+)
 def test_a_drawn_sample_is_reported_on_at_one_press(
     browser: Browser, address: str, sample: str
 ) -> None:

@@ -9,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 from api.pacs.client import Pacs
 from api.pacs.connection import PacsConnection
 from tests.support.pacs import STUDY, Scripted, an_image, holding, scripted
-from tests.support.page.browser import Browser
+from tests.support.page.browser import SIZES, Browser
 from tests.support.page.service import MarkingWriter, a_page
 from tests.support.service.services import FakeRetriever, serving
 
@@ -36,6 +36,7 @@ def sent(there: Scripted) -> int:
     return sum(asked.method == "POST" for asked in there.asked)
 
 
+@pytest.mark.parametrize("size", SIZES)
 def test_a_study_is_searched_for_reported_on_and_sent_back_on_the_second_press(
     browser: Browser, beside: str, there: Scripted
 ) -> None:

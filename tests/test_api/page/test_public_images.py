@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.page.browser import Browser
+from tests.support.page.browser import SIZES, Browser
 from tests.support.page.service import Images, MarkingWriter, a_page, written
 from tests.support.service.services import FakeRetriever, a_case, a_png, serving
 
@@ -51,6 +51,7 @@ def source() -> Iterator[Source]:
     found.server.server_close()
 
 
+@pytest.mark.parametrize("size", SIZES)
 def test_public_images_are_loaded_once_the_reader_was_told_and_has_pressed(
     browser: Browser, source: Source, tmp_path: Path, images: Images
 ) -> None:
