@@ -15,9 +15,10 @@ MOST_EF_SEARCH = 1000
 """The most candidates that pgvector lets HNSW keep while it searches."""
 _MOST_SCANNED = 200_000
 """Tuples that an iterative scan of HNSW visits at most before it gives up."""
-_HASH_MEMORY = "256MB"
-"""For the ids of excluded cases: a quarter of a million take 10 MB, and without a hash table each
-case would be compared with each of them."""
+_MEMORY = "256MB"
+"""At most, of which a search takes what it needs: for what an iterative scan of HNSW has visited,
+or it gives up early; for the places of cases with some labels, or whole pages are read; and for the
+ids of excluded cases, or each case is compared with each of them."""
 
 
 class VectorRows:
@@ -87,9 +88,8 @@ class VectorRows:
         """
         where, values = selection.conditions()
         candidates = min(max(ef_search, proposed), MOST_EF_SEARCH)
-        self._remember_excluded(selection)
         self._run(
-            f"SET LOCAL hnsw.ef_search = {candidates}; "
+            f"SET LOCAL work_mem = '{_MEMORY}'; SET LOCAL hnsw.ef_search = {candidates}; "
             "SET LOCAL hnsw.iterative_scan = relaxed_order; "
             f"SET LOCAL hnsw.max_scan_tuples = {_MOST_SCANNED}; "
             "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
@@ -137,7 +137,7 @@ class VectorRows:
 
     def _exact_conditions(self, selection: Selection) -> tuple[str, tuple[object, ...]]:
         """Name the label sets one by one, so that PostgreSQL knows how many cases they have."""
-        self._remember_excluded(selection)
+        self._run(f"SET LOCAL work_mem = '{_MEMORY}'")
         states = None
         if selection.labels:
             states = (
@@ -146,10 +146,6 @@ class VectorRows:
                 .all()
             )
         return selection.conditions(states=states)
-
-    def _remember_excluded(self, selection: Selection) -> None:
-        if selection.excludes:
-            self._run(f"SET LOCAL work_mem = '{_HASH_MEMORY}'")
 
     def _vectors(self, rest: str, values: tuple[object, ...]) -> tuple[np.ndarray, np.ndarray]:
         rows = self._run(f"SELECT case_id, vector_send(embedding) FROM {rest}", values).all()

@@ -22,7 +22,9 @@ from indexer.vectors.options import ServerSpec
 _MORE = 16
 """How many more than k cases are asked for, to tell whether any come close to the k-th."""
 _PROPOSED = 4
-"""How many cases HNSW proposes per requested hit; their float32 vectors decide."""
+"""How many cases HNSW proposes per requested hit; their float32 vectors decide. With a filter it is
+more by the share that the filter leaves, so that as many cases are visited."""
+_MOST_PROPOSED = 16
 _BLOCK = 4096
 
 
@@ -122,17 +124,26 @@ def search_rows(
     """Search ``count`` vectors of a version: ids and cosines, best first."""
     k = max(k, 1)
     clipped = bool(selection.labels) or selection.only_cases is not None
-    ef_search = 0
+    left, ef_search = count, 0
     if spec.classes:
         left = count if selection == ALL else rows.allowed(selection, count)
         ef_search = spec.ef_search(left, count)
     if ef_search:
         ids, vectors = rows.proposed(
-            query, k + _MORE, selection, proposed=_PROPOSED * (k + _MORE), ef_search=ef_search
+            query,
+            k + _MORE,
+            selection,
+            proposed=_proposed(left / max(count, 1)) * (k + _MORE),
+            ef_search=ef_search,
         )
         if len(ids) >= k:
             return _best(ids, vectors, query, k, clipped=clipped)
     return _best(*_surely_nearest(rows, query, k, selection), query, k, clipped=clipped)
+
+
+def _proposed(share: float) -> int:
+    """How many cases HNSW proposes per hit where a filter leaves this share of the cases."""
+    return round(min(_PROPOSED / max(share, 0.01), _MOST_PROPOSED))
 
 
 def _best(

@@ -15,6 +15,7 @@ from db.index.selection import Selection, names_all
 from db.index.vector_rows import MOST_EF_SEARCH
 from indexer.build import build
 from indexer.index import Index
+from indexer.published import recall
 from indexer.published.opening import open_index
 from indexer.published.publish import PublishOptions, publish
 from indexer.sources.jsonl import JsonLines
@@ -117,9 +118,9 @@ def test_hnsw_proposes_and_float32_decides(
     manifest = publish(index_dir, url, BY_HNSW)
     assert manifest.server is not None
     measured = {one.share: one for one in manifest.server.classes}
-    assert list(measured) == [1.0, 0.5, 0.1, 0.01, 0.001]
+    assert list(measured) == [1.0, 0.5, 0.25, 0.1, 0.01, 0.001]
     assert all(one.recall >= 0.97 for one in measured.values())
-    assert all(measured[share].ef_search > 0 for share in (1.0, 0.5, 0.1))
+    assert all(measured[share].ef_search > 0 for share in (1.0, 0.5, 0.25, 0.1))
     assert measured[0.01].ef_search == measured[0.001].ef_search == 0
     published, index = open_index(url), Index.open(index_dir)
     assert published.manifest == manifest
@@ -138,6 +139,17 @@ def test_hnsw_proposes_and_float32_decides(
         assert np.array_equal(found, ids) and np.array_equal(theirs, scores), selection
     assert 10 < np.count_nonzero(asked) < 60
     published.close()
+
+
+def test_a_class_in_which_hnsw_finds_too_few_is_searched_exactly(
+    index_dir: Path, url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall, "TARGET_RECALL", 2.0)
+    monkeypatch.setattr(recall, "MOST_EXACT", STUDIES / 2)
+    manifest = publish(index_dir, url, BY_HNSW)
+    assert manifest.server is not None
+    by_hnsw = {one.share for one in manifest.server.classes if one.ef_search}
+    assert by_hnsw == {1.0, 0.5}
 
 
 def test_hnsw_is_used_by_its_index_and_filters_by_theirs(index_dir: Path, url: URL) -> None:
