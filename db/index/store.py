@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, delete, func, inspect, select, tuple_
 from sqlalchemy import case as sql_case
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from db.engines.rows import copy_tables
 from db.engines.sqlite import open_sqlite
@@ -52,7 +53,7 @@ class CaseStore:
         """
         store = cls(open_sqlite(path, read_only=False), name=path.name, image_root=image_root)
         with store._full_disk_named():
-            IndexBase.metadata.create_all(store._engine)
+            store._create_tables()
         return store
 
     @classmethod
@@ -72,6 +73,14 @@ class CaseStore:
             store.close()
             raise
         return store
+
+    def _create_tables(self) -> None:
+        """Create missing tables; their indexes by name, so that equal cases give equal bytes."""
+        with self._engine.begin() as connection:
+            for table in IndexBase.metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in sorted(table.indexes, key=lambda one: str(one.name)):
+                    connection.execute(CreateIndex(index, if_not_exists=True))
 
     @cached_property
     def _dated(self) -> bool:
