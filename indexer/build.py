@@ -13,11 +13,12 @@ from pathlib import Path
 
 from db.errors import MismatchError
 from indexer.encoder.spec import Encoder, EncoderSpec
+from indexer.engines.in_process import InProcess
 from indexer.images.reader import Limits
 from indexer.index import Index
 from indexer.ingest.assembly import Clock, VersionInfo, merge_names, utc_now
-from indexer.ingest.batches import BatchIndexer
-from indexer.ingest.run import BuildResult, IngestRun, Progress, no_progress
+from indexer.ingest.batch_indexer import BatchIndexer
+from indexer.ingest.run import BuildResult, Engine, IngestRun, Progress, no_progress
 from indexer.manifest import Manifest
 from indexer.reports.labeller import LABELLER_VERSION
 from indexer.sources.records import Source
@@ -41,15 +42,18 @@ def build(
     clock: Clock = utc_now,
     any_language: bool = False,
     keep_identifiers: bool = False,
+    engine: Engine | None = None,
 ) -> BuildResult:
     """Index every study of ``source``; an existing index at ``out`` becomes the previous version.
 
     An EncoderSpec is enough for a source whose studies are all embedded already. Reports that are
     not in English get no labels, unless ``any_language`` says to read them as English. Identifiers
-    in reports are replaced by marks, unless ``keep_identifiers``. Raises UserError if there is
+    in reports are replaced by marks, unless ``keep_identifiers``. ``engine`` decodes and embeds:
+    see `indexer.engines`. Raises UserError if there is
     nothing to index, another process is changing the index, or the disk is full (finished batches
     are kept and the next call resumes).
     """
+    engine = engine or InProcess()
     with changing(out, "building", cure=_CURE) as versions:
         before = None if versions.number() == 0 else Manifest.read(versions.current() or out)
         info = _version_info(source, encoder, before, None, options, clock)
@@ -61,8 +65,9 @@ def build(
             limits or Limits(),
             any_language=any_language,
             keep_identifiers=keep_identifiers,
+            studies_per_batch=engine.studies_per_batch,
         )
-        work = IngestRun(source, batches, versions, info, None)
+        work = IngestRun(source, batches, versions, info, None, engine)
         return work.run(progress, keep)
 
 
@@ -78,6 +83,7 @@ def add(
     clock: Clock = utc_now,
     any_language: bool = False,
     keep_identifiers: bool = False,
+    engine: Engine | None = None,
 ) -> BuildResult:
     """Write a new version of an index that adds the studies of ``source`` it does not hold yet.
 
@@ -86,6 +92,7 @@ def add(
     MismatchError for another encoder or labeller.
     """
     Manifest.read(index_dir)
+    engine = engine or InProcess()
     with changing(index_dir, "adding to", cure=_CURE) as versions:
         base = Index.open(index_dir)
         base.require(encoder)
@@ -104,8 +111,9 @@ def add(
             limits or Limits(),
             any_language=any_language,
             keep_identifiers=keep_identifiers,
+            studies_per_batch=engine.studies_per_batch,
         )
-        work = IngestRun(source, batches, versions, info, base)
+        work = IngestRun(source, batches, versions, info, base, engine)
         return work.run(progress, keep)
 
 

@@ -33,6 +33,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         examples=[
             "--source jsonl --data-dir studies.jsonl --out data/mine",
             "--source csv --data-dir table.csv --columns image=File,text=Report --out data/mine",
+            "--source jsonl --data-dir studies.jsonl --out data/mine --engine ray --address h:6379",
         ],
     )
     add_source_arguments(verb)
@@ -41,6 +42,7 @@ def parser(prog: str = "python -m indexer") -> argparse.ArgumentParser:
         "--encoder", default=DEFAULT_ENCODER, help="folder or name (default: %(default)s)"
     )
     add_device(verb)
+    add_engine(verb)
     add_out(verb)
     add_version(verb)
     add_work(verb)
@@ -181,6 +183,24 @@ def add_device(verb: argparse.ArgumentParser) -> None:
         choices=DEVICES,
         default="cpu",
         help="where the encoder runs (default: %(default)s)",
+    )
+
+
+def add_engine(verb: argparse.ArgumentParser) -> None:
+    """Add the options of a build on several machines."""
+    verb.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="where images are decoded and embedded (default: %(default)s)",
+    )
+    verb.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of a Ray cluster; default: one is started on this machine",
+    )
+    verb.add_argument(
+        "--workers", type=int, metavar="N", help="of Ray; default: one per GPU, or one per CPU"
     )
 
 

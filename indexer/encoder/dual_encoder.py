@@ -19,6 +19,10 @@ Forward = Callable[[npt.NDArray[np.float32]], tuple[npt.NDArray[np.float32], ...
 the heads, (n, width); then, of a network with a label head, its class maps (n, 14, rows, columns).
 """
 
+Start = Callable[..., Callable[[], npt.NDArray[np.float32]]]
+"""Fitted images with mean and standard deviation of the channels, as
+`indexer.encoder.device.TorchForward.start` takes them, to what waits for their rows."""
+
 BATCH = 16
 """Images per forward pass on the CPU; fixed, because the batch shape may change the last bits of a
 vector."""
@@ -54,6 +58,8 @@ class OpenClipEncoder:
         """Observation to the probability from which on it counts as present."""
         self.prepare = Preprocessing(preprocess)
         """Images to what ``forward`` takes: (n, 3, size, size)."""
+        self.fit = self.prepare.fit
+        """See `indexer.encoder.spec.FittingEncoder`."""
         self.spec = EncoderSpec(
             name=name,
             weights_sha256=weights_sha256,
@@ -76,15 +82,33 @@ class OpenClipEncoder:
                     ClassMaps(parts=one, box=self.prepare.box(*image.shape))
                     for one, image in zip(parts, batch, strict=True)
                 ]
-        lengths = np.linalg.norm(rows[:, :dim], axis=1, keepdims=True)
         odds = 1 / (1 + np.exp(-rows[:, dim:]))
         return ImageEmbeddings(
-            vectors=rows[:, :dim] / np.maximum(lengths, 1e-12),
+            vectors=_unit(rows[:, :dim]),
             label_scores=odds[:, :n] if self._heads else None,
             frontal=odds[:, n] if self._heads else None,
             extra_scores=odds[:, n + 1 :] if self._extra else None,
             class_maps=tuple(maps) if maps else None,
         )
+
+    def start(self, fitted: npt.NDArray[np.uint8]) -> Callable[[], npt.NDArray[np.float32]]:
+        """See `indexer.encoder.spec.FittingEncoder`."""
+        queue: Start = getattr(self.forward, "start", self._at_once)
+        parts = [fitted[at : at + self._batch] for at in range(0, len(fitted), self._batch)]
+        waiting = [queue(part, *self.prepare.mean_std) for part in parts]
+
+        def wait() -> npt.NDArray[np.float32]:
+            none = np.zeros((0, self.spec.dim), np.float32)
+            found = np.concatenate([none, *(one()[:, : self.spec.dim] for one in waiting)])
+            return _unit(found)
+
+        return wait
+
+    def _at_once(
+        self, fitted: npt.NDArray[np.uint8], *_: npt.NDArray[np.float32]
+    ) -> Callable[[], npt.NDArray[np.float32]]:
+        rows = self.forward(self.prepare.normalised(fitted))[0]
+        return lambda: rows
 
     def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Texts in the space of the images: (n, dim), unit length.
@@ -98,7 +122,10 @@ class OpenClipEncoder:
             )
         if not texts:
             return np.zeros((0, self.spec.dim), np.float32)
-        vectors = self._embed_text(texts)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit: npt.NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-        return unit
+        return _unit(self._embed_text(texts))
+
+
+def _unit(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: npt.NDArray[np.float32] = (rows / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit

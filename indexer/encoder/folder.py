@@ -33,7 +33,9 @@ _OUTPUTS = "rows and class maps"
 """What the network gives; part of the key under which its export is cached."""
 
 
-def from_folder(folder: Path, *, name: str, device: str = "cpu") -> OpenClipEncoder:
+def from_folder(
+    folder: Path, *, name: str, device: str = "cpu", threads: int = 0
+) -> OpenClipEncoder:
     """Load an encoder from a folder in open_clip's format.
 
     Raises NotFoundError for a missing file and MismatchError for files of different encoders.
@@ -58,7 +60,7 @@ def from_folder(folder: Path, *, name: str, device: str = "cpu") -> OpenClipEnco
             f"the files in {folder} do not belong together ({error}): export the encoder again"
         ) from error
     return OpenClipEncoder(
-        _forward(folder, config, device),
+        _forward(folder, config, device, threads),
         name=name,
         weights_sha256=file_sha256(weights),
         dim=dim,
@@ -78,9 +80,9 @@ def from_folder(folder: Path, *, name: str, device: str = "cpu") -> OpenClipEnco
     )
 
 
-def _forward(folder: Path, config: dict[str, Any], device: str) -> Forward:
+def _forward(folder: Path, config: dict[str, Any], device: str, threads: int) -> Forward:
     """The network from the folder's own graph, else from the cache, else exported by torch."""
-    found = open_graph(folder, device=device) if runs_on(device) else None
+    found = open_graph(folder, device=device, threads=threads) if runs_on(device) else None
     if found is not None:
         return found
 
@@ -95,6 +97,7 @@ def _forward(folder: Path, config: dict[str, Any], device: str) -> Forward:
         size=image_size(config),
         key=cache_key(*files, network=_OUTPUTS) if files[-1].is_file() else None,
         device=device,
+        threads=threads,
     )
 
 

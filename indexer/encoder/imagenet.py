@@ -11,7 +11,7 @@ _SIZE = 260
 _WIDTH = 1280
 
 
-def load(*, device: str = "cpu") -> OpenClipEncoder:
+def load(*, device: str = "cpu", threads: int = 0) -> OpenClipEncoder:
     """Load the image tower with ImageNet weights.
 
     Raises NotFoundError if its package is missing, MismatchError if it holds other weights.
@@ -35,7 +35,13 @@ def load(*, device: str = "cpu") -> OpenClipEncoder:
         return tower
 
     return OpenClipEncoder(
-        compiled(network, size=_SIZE, key=cache_key(network=IMAGENET_SHA256), device=device),
+        compiled(
+            network,
+            size=_SIZE,
+            key=cache_key(network=IMAGENET_SHA256),
+            device=device,
+            threads=threads,
+        ),
         name="imagenet",
         weights_sha256=IMAGENET_SHA256,
         dim=_WIDTH,

@@ -23,17 +23,18 @@ from indexer.encoder.weight_files import local_folder
 DEVICES = ("cpu", "cuda")
 
 
-def load_encoder(name: str, *, device: str = "cpu") -> Encoder:
+def load_encoder(name: str, *, device: str = "cpu", threads: int = 0) -> Encoder:
     """Load the encoder called ``name``; relative folders are also looked up beside this package.
 
     ``device`` is ``cpu`` or ``cuda``. Vectors computed on a GPU agree with those of the CPU to
-    about 0.01 in cosine, not to the last bit. Raises UserError for an unknown name,
+    about 0.01 in cosine, not to the last bit. ``threads`` limits those of ONNX Runtime on the CPU,
+    0 for one per core; they do not change the vectors. Raises UserError for an unknown name,
     weights that cannot be loaded or a missing device, NotFoundError for missing files, and
     MismatchError for files that do not belong together.
     """
     check_device(device)
     with importing():
-        return _load(name, device)
+        return _load(name, device, threads)
 
 
 def check_device(device: str) -> None:
@@ -48,17 +49,17 @@ def check_device(device: str) -> None:
             raise UserError(f"no device {device} was found: use --device cpu")
 
 
-def _load(name: str, device: str) -> Encoder:
+def _load(name: str, device: str, threads: int) -> Encoder:
     """Each kind imports what it needs: torch, which takes seconds, is not for trained encoders."""
     if name == "imagenet":
         from indexer.encoder import imagenet
 
-        return imagenet.load(device=device)
+        return imagenet.load(device=device, threads=threads)
     folder = local_folder(name)
     if folder is not None:
         from indexer.encoder.folder import from_folder
 
-        return from_folder(folder, name=name, device=device)
+        return from_folder(folder, name=name, device=device, threads=threads)
     if name.startswith((".", "/", "~")) or name == DEFAULT_ENCODER:
         raise NotFoundError(f"there is no folder {name}: name an encoder that exists")
     from indexer.encoder.open_clip import from_open_clip

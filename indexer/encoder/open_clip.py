@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from db.errors import UserError
-from indexer.encoder.device import in_torch
+from indexer.encoder.device import TorchForward
 from indexer.encoder.dual_encoder import OpenClipEncoder
 from indexer.encoder.preprocessing import PreprocessConfig
 from indexer.encoder.text_network import open_clip_text
@@ -48,7 +48,7 @@ def from_open_clip(
         dim = int(visual(torch.zeros(1, 3, size, size)).shape[-1])
     digest = _state_sha256(visual.state_dict())
     return OpenClipEncoder(
-        in_torch(visual, device),
+        TorchForward(visual, device),
         name=name,
         weights_sha256=digest,
         dim=dim,

@@ -80,13 +80,24 @@ class Preprocessing:
 
     def pixels(self, radiograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Preprocess one image to (3, size, size), bit-identical to open_clip's transform."""
-        image = self._fitted(Image.fromarray(radiograph))
-        grey = np.asarray(image).astype(np.float32) / np.float32(255)
-        mean, std = (
-            np.asarray(value, np.float32)[:, None, None]
-            for value in (self._config.mean, self._config.std)
-        )
-        return (grey - mean) / std
+        return self.normalised(self.fit(radiograph))
+
+    def fit(self, radiograph: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Bring one image to the size that the network sees: (size, size)."""
+        return np.asarray(self._fitted(Image.fromarray(radiograph)))
+
+    def normalised(self, fitted: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Normalise fitted images (..., size, size) to (..., 3, size, size)."""
+        grey = fitted[..., None, :, :].astype(np.float32) / np.float32(255)
+        mean, std = (value[:, None, None] for value in self.mean_std)
+        normal: npt.NDArray[np.float32] = (grey - mean) / std
+        return normal
+
+    @property
+    def mean_std(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Mean and standard deviation of the channels, (3,) each, of pixels from 0 to 1."""
+        mean, std = (np.asarray(one, np.float32) for one in (self._config.mean, self._config.std))
+        return mean, std
 
     def _fitted(self, image: Image.Image) -> Image.Image:
         """Resize, then crop or pad around the middle."""

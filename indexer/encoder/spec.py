@@ -8,7 +8,7 @@
 This module imports neither torch nor open_clip, so that manifests can be read without them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -80,6 +80,24 @@ class Encoder(Protocol):
 
     def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
         """Embed images (height, width) uint8 with dark lungs, of any size."""
+        ...
+
+
+@runtime_checkable
+class FittingEncoder(Protocol):
+    """An encoder whose images can be fitted elsewhere, and embedded while others are prepared."""
+
+    spec: EncoderSpec
+
+    @property
+    def fit(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Brings an image (height, width) uint8 to the size that the network sees, also uint8; it
+        can be sent to another process."""
+        ...
+
+    def start(self, fitted: np.ndarray) -> Callable[[], np.ndarray]:
+        """Start to embed fitted images (n, height, width) uint8; call the result for the vectors,
+        (n, dim) float32. They are those of `Encoder.embed_images`, on the CPU to the last bit."""
         ...
 
 

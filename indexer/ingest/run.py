@@ -1,8 +1,10 @@
 """One build or addition: plan it, index its batches, publish the version they make."""
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +13,8 @@ from db.errors import UserError
 from db.index.store import CaseStore
 from indexer.index import CASES, Index
 from indexer.ingest.assembly import IndexPart, VersionInfo, assemble, path_or_none
-from indexer.ingest.batches import STUDIES_PER_BATCH, BatchIndexer, in_batches
+from indexer.ingest.batch_indexer import BatchIndexer
+from indexer.ingest.batches import Indexed
 from indexer.ingest.build_log import IMAGE_MISSING, NotIndexed
 from indexer.ingest.plan import Plan, image_count, plan
 from indexer.ingest.staging import Staging
@@ -32,6 +35,19 @@ class ProgressBar(Protocol):
 
 Progress = Callable[[int, int], ProgressBar]
 """Called with the number of images, and how many were finished by an interrupted build."""
+
+
+class Engine(Protocol):
+    """Decodes and embeds the batches of a source."""
+
+    studies_per_batch: int
+    """The same each time an interrupted build goes on."""
+
+    def run(
+        self, source: Source, indexer: BatchIndexer, first: int
+    ) -> Generator[Indexed, None, None]:
+        """Yield the batches from number ``first`` on, in their order."""
+        ...
 
 
 class _NoBar:
@@ -72,8 +88,10 @@ class IngestRun:
         versions: Versions,
         info: VersionInfo,
         base: Index | None,
+        engine: Engine,
     ) -> None:
         self._source = source
+        self._engine = engine
         self._versions = versions
         self._staging = Staging(versions.building)
         self._info = info
@@ -93,15 +111,17 @@ class IngestRun:
             if self._base is not None and cases.count() == 0:
                 IndexPart(index=self._base).copy_cases(cases)
             cases.remove_from(self._batches.first_id(done))
-            batches = in_batches(self._source.records())
-            finished = sum(image_count(next(batches)) for _ in range(done))
-            bar = progress(work.images, finished)
-            for number in range(done, -(-work.studies // STUDIES_PER_BATCH)):
-                records = next(batches)
-                arrays = self._batches.index(number, records, cases)
-                self._staging.write_batch(number, **arrays)
-                bar.update(image_count(records))
+            bar = progress(work.images, self._finished_images(done))
+            with closing(self._engine.run(self._source, self._batches, done)) as batches:
+                for number, batch in enumerate(batches, start=done):
+                    cases.add(batch.cases)
+                    self._staging.write_batch(number, **batch.arrays)
+                    bar.update(batch.images)
         return self._finish(done, work.studies, keep)
+
+    def _finished_images(self, done: int) -> int:
+        size = self._batches.studies_per_batch
+        return image_count(itertools.islice(self._source.records(), done * size)) if done else 0
 
     def _plan(self) -> Plan:
         base = None if self._base is None else self._base.manifest
@@ -110,7 +130,7 @@ class IngestRun:
             asdict(self._info.encoder),
             self._info.labeller_version,
             self._batches.settings,
-            STUDIES_PER_BATCH,
+            self._batches.studies_per_batch,
             self._source.name,
             self._info.made_by,
             self._info.version,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -74,36 +74,32 @@ def read_image(image: ImageRecord, limits: Limits) -> Radiograph:
     return replace(radiograph, pixels=restore_size(radiograph.pixels, *image.original_size))
 
 
-def embed_studies(
-    studies: Sequence[DecodedStudy],
-    image_vectors: np.ndarray,
-    report_vectors: np.ndarray | None,
-    report_weight: float,
-) -> list[EmbeddedStudy]:
-    """Combine vectors into one per study, from its images and, with ``report_vectors``, its report.
+def earlier_embedding(record: StudyRecord) -> EmbeddedStudy | None:
+    """Return the embedding that came with a record, linked to the user's image files if their
+    number matches."""
+    embedded, images = record.embedded, record.images
+    if embedded is None or len(images) != len(embedded.images):
+        return embedded
+    linked = tuple(
+        CaseImage(**{**asdict(known), "path": str(image.path.absolute())})
+        for known, image in zip(embedded.images, images, strict=True)
+    )
+    return replace(embedded, images=linked)
 
-    ``image_vectors`` (images, dim) has one row per image, in the order of the studies;
-    ``report_vectors`` (studies, dim) has one row per study. Studies that were embedded earlier are
-    left unchanged.
-    """
-    embedded, start = [], 0
-    for place, study in enumerate(studies):
-        if study.record.embedded is not None:
-            embedded.append(_with_paths(study.record.embedded, study.record.images))
-            continue
-        views = image_vectors[start : start + len(study.images)]
-        start += len(study.images)
-        images = zip(study.record.images, study.images, strict=True)
-        embedded.append(
-            EmbeddedStudy(
-                vector=combine_views(views)
-                if report_vectors is None
-                else combine_case(views, report_vectors[place], report_weight),
-                image_vectors=views,
-                images=tuple(_describe(image, radiograph) for image, radiograph in images),
-            )
-        )
-    return embedded
+
+def case_images(study: DecodedStudy) -> tuple[CaseImage, ...]:
+    """Describe the decoded images of a study."""
+    images = zip(study.record.images, study.images, strict=True)
+    return tuple(_describe(image, radiograph) for image, radiograph in images)
+
+
+def case_vector(
+    views: np.ndarray, report_vector: np.ndarray | None, report_weight: float
+) -> np.ndarray:
+    """Combine the vectors of the images (views, dim), and of the report if there is one: (dim,)."""
+    if report_vector is None:
+        return combine_views(views)
+    return combine_case(views, report_vector, report_weight)
 
 
 def report_text(record: StudyRecord) -> str:
@@ -198,17 +194,6 @@ def _describe(image: ImageRecord, radiograph: Radiograph) -> CaseImage:
         pixels_sha256=radiograph.sha256,
         dhash=difference_hash(radiograph.pixels),
     )
-
-
-def _with_paths(embedded: EmbeddedStudy, images: tuple[ImageRecord, ...]) -> EmbeddedStudy:
-    """Link the user's image files to a study embedded elsewhere, if their number matches."""
-    if len(images) != len(embedded.images):
-        return embedded
-    linked = tuple(
-        CaseImage(**{**asdict(known), "path": str(image.path.absolute())})
-        for known, image in zip(embedded.images, images, strict=True)
-    )
-    return replace(embedded, images=linked)
 
 
 def record_inputs(record: Record) -> tuple[object, ...]:

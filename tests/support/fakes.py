@@ -1,7 +1,7 @@
 """An encoder that needs no weights, and studies that need no data set."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,24 @@ class ThumbnailEncoder:
         ]
         vectors = np.stack(rows) if rows else np.zeros((0, 64), np.float32)
         return ImageEmbeddings(vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def shrunk(image: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((8, 8)))
+
+
+class FittingThumbnails(ThumbnailEncoder):
+    """Its images can be fitted in another process."""
+
+    @property
+    def fit(self) -> Callable[[np.ndarray], np.ndarray]:
+        return shrunk
+
+    def start(self, fitted: np.ndarray) -> Callable[[], np.ndarray]:
+        return lambda: super(FittingThumbnails, self).embed_images(list(fitted)).vectors
+
+    def embed_images(self, images: Sequence[np.ndarray]) -> ImageEmbeddings:
+        return super().embed_images([shrunk(image) for image in images])
 
 
 class ReportEncoder(ThumbnailEncoder):

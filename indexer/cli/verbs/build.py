@@ -9,6 +9,7 @@ from db.engines.location import Location, shown
 from indexer.build import BuildResult, add, build
 from indexer.cli.output import Printed, built_lines
 from indexer.cli.progress import ImageBar
+from indexer.cli.verbs.engine import engine_named, local_engine
 from indexer.cli.verbs.opening import encoder_named, opened
 from indexer.encoder.spec import Encoder, EncoderSpec
 from indexer.images.radiograph import Limits
@@ -26,9 +27,17 @@ def build_index(arguments: argparse.Namespace, bar: ImageBar) -> Printed:
     source = opened(arguments.source, options_of(arguments))
     encoder, options = _encoder(arguments, source), publish_options(arguments)
     spec = encoder if isinstance(encoder, EncoderSpec) else encoder.spec
+    engine = engine_named(arguments, encoder)
     check_encoder(arguments.out, spec, options)
     with working_copy(arguments.out, options, empty=True, folder=arguments.work) as index_dir:
-        built = build(source, encoder, index_dir, progress=bar.start, **_settings(arguments))
+        built = build(
+            source,
+            encoder,
+            index_dir,
+            progress=bar.start,
+            engine=engine,
+            **_settings(arguments),
+        )
     return _printed(built, arguments.out, as_json=arguments.json)
 
 
@@ -39,11 +48,13 @@ def add_to_index(arguments: argparse.Namespace, bar: ImageBar) -> Printed:
         manifest = Manifest.read(index_dir)
         arguments.encoder = arguments.encoder or manifest.encoder.name
         source = opened(arguments.source, options_of(arguments))
+        encoder = _encoder(arguments, source)
         built = add(
             source,
-            _encoder(arguments, source),
+            encoder,
             index_dir,
             progress=bar.start,
+            engine=local_engine(arguments.device, encoder),
             **_settings(arguments),
         )
     return _printed(built, arguments.index, as_json=arguments.json)
@@ -83,7 +94,8 @@ def vector_options(arguments: argparse.Namespace) -> VectorOptions | None:
 def _encoder(arguments: argparse.Namespace, source: Source) -> Encoder | EncoderSpec:
     if isinstance(source, OpenI) and source.embedded_by is not None:
         return source.embedded_by
-    return encoder_named(arguments.encoder, arguments.device)
+    in_ray = getattr(arguments, "engine", "local") == "ray"
+    return encoder_named(arguments.encoder, "cpu" if in_ray else arguments.device)
 
 
 def _printed(built: BuildResult, out: Location, *, as_json: bool) -> Printed:

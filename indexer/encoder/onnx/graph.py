@@ -25,7 +25,7 @@ LAYOUT = "layout"
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
-def open_graph(folder: Path, *, device: str = "cpu") -> Forward | None:
+def open_graph(folder: Path, *, device: str = "cpu", threads: int = 0) -> Forward | None:
     """Return the network of an encoder's folder as a function.
 
     None if the folder has no graph, or one of another network: `indexer.encoder.onnx.session`
@@ -39,7 +39,7 @@ def open_graph(folder: Path, *, device: str = "cpu") -> Forward | None:
     options = onnxruntime.SessionOptions()
     held = [onnxruntime.OrtValue.ortvalue_from_numpy(one) for one in weights.values()]
     options.add_external_initializers(list(weights), held)
-    return open_session(graph, options, device=device)
+    return open_session(graph, options, device=device, threads=threads)
 
 
 def read_weights(folder: Path) -> Weights:

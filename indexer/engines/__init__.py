@@ -1,0 +1,1 @@
+"""Ways to decode and embed the batches of a build: in this process, in several, or in Ray."""
