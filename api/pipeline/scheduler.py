@@ -219,10 +219,8 @@ class BatchScheduler(Generic[W, R]):
                     await run_sync(self._work, running, limiter=threads)
                 except Exception as error:
                     failure = error
-            for waiting in running.values():
-                waiting.settle(failure)
-            running.clear()
-            waiting = None  # its images would stay in memory until the next batch
+            while running:  # no name keeps their images in memory until the next batch
+                running.popitem()[1].settle(failure)
 
     def _work(self, running: dict[int, _Waiting[W, R]]) -> None:
         numbers = count(len(running))

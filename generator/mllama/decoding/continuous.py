@@ -143,8 +143,11 @@ class ContinuousBatch:
 
     def _leave(self, numbers: set[int]) -> None:
         for answer in self._answers:
-            if answer.number in numbers and not answer.waiting:
+            if answer.number not in numbers:
+                continue
+            if not answer.waiting:
                 self._prefixes.keep(answer.row, answer.asked.tokens)
+            self._rows.release(answer.row)
         self._answers = [one for one in self._answers if one.number not in numbers]
 
 

@@ -9,7 +9,7 @@ several times as long as running them.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -23,6 +23,41 @@ Run = Callable[[Tensor, Tensor], Tensor]
 
 _RECORDING = threading.Lock()
 """Recording synchronises the whole GPU first, which would break another recording."""
+
+
+class RecordedCall:
+    """A function of tensors of fixed shape, run once, then recorded, then launched as a whole.
+
+    If recording fails, it runs kernel by kernel.
+    """
+
+    def __init__(self, run: Callable[..., Tensor], inputs: Sequence[Tensor]) -> None:
+        """``inputs`` are of the shapes that every call has."""
+        self._run = run
+        self._inputs = [given.clone() for given in inputs]
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._output: Tensor | None = None
+        self._calls = 0
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        for held, given in zip(self._inputs, inputs, strict=True):
+            held.copy_(given)
+        self._calls += 1
+        if self._calls == 2:  # the first call loads modules, which a recording cannot
+            self._record()
+        if self._graph is None or self._output is None:
+            return self._run(*self._inputs)
+        self._graph.replay()
+        return self._output.clone()
+
+    def _record(self) -> None:
+        try:
+            graph = torch.cuda.CUDAGraph()
+            with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self._output = self._run(*self._inputs)
+            self._graph = graph
+        except RuntimeError as error:
+            _log.warning("decoding continues without a CUDA graph: %s", first_line(error))
 
 
 class RecordedStep:

@@ -69,12 +69,12 @@ class RowDecoder:
     """The text model of a decoder, for rows that advance independently."""
 
     def __init__(self, decoder: "Decoder") -> None:
-        self._decoder = decoder
+        self.decoder = decoder
         self._own = [layer for layer in decoder.layers if layer.cross is None]
 
     def start(self, *, slots: int, image: EncodedImage | None) -> CacheRow:
         """An empty row with room for ``slots`` tokens; ``image`` is that of this row alone."""
-        decoder = self._decoder
+        decoder = self.decoder
         shape = (1, decoder.key_heads, slots, decoder.head_size)
         kind = {"device": decoder.device, "dtype": decoder.text.embed_tokens.weight.dtype}
         return CacheRow(
@@ -83,11 +83,16 @@ class RowDecoder:
             image=image,
         )
 
+    def release(self, row: CacheRow) -> None:
+        """Say that a row is not extended any more; its cache may be kept."""
+
     @torch.inference_mode()
     def extend(self, work: Sequence[Work]) -> Tensor:
         """Append tokens to rows; logits of the tokens asked for, (asked, vocabulary) float32."""
-        decoder, device = self._decoder, self._decoder.device
-        spans, asked, start = [], [], 0
+        decoder, device = self.decoder, self.decoder.device
+        spans: list[_Span] = []
+        asked: list[int] = []
+        start = 0
         for row, tokens, count in work:
             spans.append(_Span(row, start, len(tokens)))
             start += len(tokens)
@@ -122,7 +127,7 @@ class RowDecoder:
         turns: tuple[Tensor, Tensor],
     ) -> Tensor:
         parts = layer.project(layer.norm(hidden))
-        query, key, value = (part.view(len(hidden), -1, self._decoder.head_size) for part in parts)
+        query, key, value = (part.view(len(hidden), -1, self.decoder.head_size) for part in parts)
         query, key = rotate(query, *turns), rotate(key, *turns)
         mixed = []
         for span in spans:
@@ -149,7 +154,7 @@ class RowDecoder:
         if layer.gates is None or all(span.row.image is None for span in spans):
             return hidden
         (query,) = layer.project(layer.norm(hidden))
-        query = layer.cross.q_norm(query.view(len(hidden), -1, self._decoder.head_size))
+        query = layer.cross.q_norm(query.view(len(hidden), -1, self.decoder.head_size))
         mixed = []
         for span in spans:
             image = span.row.image
@@ -164,14 +169,15 @@ class RowDecoder:
         forward = layer.feed_forward(between)
         if included is not None:
             forward = forward * included[:, None]
-        return between + layer.gates[1] * forward
+        summed: Tensor = between + layer.gates[1] * forward
+        return summed
 
     def _included(self, spans: Sequence["_Span"]) -> Tensor | None:
         """(tokens,), False before the image; None where no token is before it."""
         if all(span.before_image == 0 for span in spans):
             return None
         included = torch.ones(
-            spans[-1].start + spans[-1].count, dtype=torch.bool, device=self._decoder.device
+            spans[-1].start + spans[-1].count, dtype=torch.bool, device=self.decoder.device
         )
         for span in spans:
             included[span.start : span.start + span.before_image] = False

@@ -133,7 +133,8 @@ def _without_mask(query: Tensor, key: Tensor, value: Tensor, where: tuple[int, i
     tiles, patches, _ = where
 
     def split(part: Tensor) -> Tensor:
-        return part.unflatten(2, (tiles, -1))
+        rows, heads, _, size = part.shape
+        return part.reshape(rows, heads, tiles, -1, size)
 
     real_key, real_value = (split(part)[:, :, :, :patches].flatten(2, 3) for part in (key, value))
     real, padding = (part.flatten(2, 3) for part in split(query).tensor_split([patches], dim=3))

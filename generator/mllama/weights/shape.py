@@ -98,8 +98,10 @@ def _filled(kind: type[Any], stored: Mapping[str, Any]) -> Any:
         value = stored.get(one.name)
         if value is None:
             continue
-        wanted = {int: int, float: (int, float), str: str, bool: bool}.get(one.type, object)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and one.type is not bool):
+        wanted: Any = (int, float) if one.type is float else one.type
+        simple = one.type in (int, float, str, bool)
+        mistaken = isinstance(value, bool) and one.type is not bool
+        if simple and (mistaken or not isinstance(value, wanted)):
             raise TypeError(f"{one.name} is {value!r}")
         if isinstance(value, list):
             value = tuple(tuple(part) if isinstance(part, list) else part for part in value)

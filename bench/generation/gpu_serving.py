@@ -1,0 +1,325 @@
+"""What serving a model of Llama 3.2 Vision's shape costs on one GPU: every figure in one run.
+
+python -m bench.generation.gpu_serving --out FILE                       # full shape, random weights
+python -m bench.generation.gpu_serving --shape tiny --batches 1 2 --prompt 40 --tokens 8 --clients 6
+
+Weights are those of ``bench.training.random_model --formats bfloat16 nf4``. Each part prints one
+JSON line with the device and the peak of memory, and a part that fails prints why and ends no
+other:
+
+- ``step``: a decoding step as it is (`decoder.Decoder`), in fixed places (`slots.SlotDecoder`) and
+  in these compiled, beside the time that reading weights and filled caches takes at the measured
+  bandwidth of a copy; in bfloat16 and NF4, for each batch size;
+- ``tower``: images of one and of all tiles, with padding tiles and without;
+- ``first_token``: image, prompt and first token, with padding tiles and without;
+- ``reports``: whole reports, image and prompt included, in static batches and continuously;
+- ``clients``: many clients with outputs of many lengths, static batches against continuous ones.
+"""
+
+import argparse
+import gc
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from bench.training.random_model import ROOT
+from db.files import write_json
+from evaluation.provenance import device_name
+from generator.mllama.adapter_record import TileUse
+from generator.mllama.decoding.continuous import Answering, ContinuousBatch
+from generator.mllama.decoding.decoder import Decoder
+from generator.mllama.decoding.prefix_cache import PrefixCache
+from generator.mllama.decoding.rows import Work
+from generator.mllama.decoding.slots import SlotDecoder
+from generator.mllama.decoding.static_batch import decode_together
+from generator.mllama.load import load_model
+from generator.mllama.model import MllamaModel
+from generator.mllama.vision.encoder import EncodedImage, Pixels
+from generator.vision_language import DecodingOptions
+
+Figures = dict[str, Any]
+PARTS = ("steps", "towers", "first_tokens", "reports")
+
+
+class Bench:
+    """One model in one format, and what is measured of it."""
+
+    def __init__(self, arguments: argparse.Namespace, form: str) -> None:
+        base = arguments.work / arguments.shape / form
+        self.arguments, self.form = arguments, form
+        self.model: MllamaModel = load_model(base, device=arguments.device)
+        self.device = self.model.decoder.device
+        draw = np.random.default_rng(0)
+        side = self.model.tile_size
+        grey = draw.integers(0, 255, (2, side, side), dtype=np.uint8)
+        self.one = Image.fromarray(grey[0]).convert("RGB")
+        self.row = self._row()
+        self.vocabulary: int = self.model.decoder.text.embed_tokens.weight.shape[0] - 8
+
+    def _row(self) -> list[int]:
+        image = self.model.decoder.image_token
+        return [5, 6, image, *(7 + n % 300 for n in range(self.arguments.prompt - 3))]
+
+    def decoder(self, tiles: TileUse) -> Decoder:
+        return Decoder(self.model.decoder.model, tiles=tiles)
+
+    def pixels(self, tiles: int, count: int) -> Pixels:
+        """Images that fill so many tiles of those the model has."""
+        one = self.model.processor.tiling.pixels([self.one])
+        values = one.values[:, :, :1].repeat(count, 1, one.values.shape[2], 1, 1, 1)
+        values[:, :, tiles:] = 0
+        mask = torch.zeros(count, 1, one.values.shape[2], dtype=torch.long)
+        mask[:, :, :tiles] = 1
+        return Pixels(
+            values=values,
+            aspect_ratio_ids=torch.full((count, 1), tiles),
+            aspect_ratio_mask=mask,
+        )
+
+    def seconds(self, action: Callable[[], object], rounds: int = 5) -> float:
+        """The median, after one round that warms up."""
+        taken = []
+        for _ in range(rounds + 1):
+            self.wait()
+            start = time.perf_counter()
+            action()
+            self.wait()
+            taken.append(time.perf_counter() - start)
+        return statistics.median(taken[1:])
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def bandwidth(self) -> float:
+        """Bytes a second of a copy, reads and writes."""
+        size = 2**30 if self.device.type == "cuda" else 2**25
+        source = torch.empty(size, dtype=torch.uint8, device=self.device)
+        target = torch.empty_like(source)
+        return 2 * size / self.seconds(lambda: target.copy_(source))
+
+    def weight_bytes(self) -> int:
+        """Of what a step reads: the text model without its embeddings, and the head."""
+        decoder = self.model.decoder
+        parts = [*decoder.text.layers.parameters(), *decoder.model.lm_head.parameters()]
+        return sum(part.nbytes for part in parts)
+
+    def slot_decoder(self, decoder: Decoder, places: int, *, compiled: bool) -> SlotDecoder:
+        shape = decoder.model.config.vision_config
+        patches = (shape.image_size // shape.patch_size) ** 2 + 1
+        slots = self.arguments.prompt + self.arguments.tokens + 32
+        return SlotDecoder(
+            decoder,
+            places=places,
+            slots=-(-slots // 256) * 256,
+            image_tokens=patches * self.arguments.tiles,
+            compile_step=torch.compile if compiled else None,
+        )
+
+    def image(self, decoder: Decoder) -> EncodedImage:
+        return decoder.encode_image(self.pixels(self.arguments.tiles, 1))
+
+    def steps(self) -> Iterator[Figures]:
+        speed, weights = self.bandwidth(), self.weight_bytes()
+        for batch in self.arguments.batches:
+            for way in ("as it is", "places", "places compiled"):
+                gc.collect()
+                tiles: TileUse = "all" if way == "as it is" else "real"
+                decoder = self.decoder(tiles)
+                step, cache = self._step(decoder, batch, way)
+                started = time.perf_counter()
+                step()
+                self.wait()
+                first = time.perf_counter() - started
+                for _ in range(3):
+                    step()
+                seconds = self.seconds(lambda step=step: [step() for _ in range(4)]) / 4
+                yield {
+                    "part": "step",
+                    "way": way,
+                    "batch": batch,
+                    "ms": round(1e3 * seconds, 3),
+                    "tokens_per_second": round(batch / seconds, 1),
+                    "share_of_limit": round((weights + cache) / speed / seconds, 3),
+                    "first_step_s": round(first, 1),
+                }
+
+    def _step(self, decoder: Decoder, batch: int, way: str) -> tuple[Callable[[], object], int]:
+        """One more token for every row, and the bytes of cache that it reads."""
+        image, room = self.image(decoder), 64
+        if way == "as it is":
+            rows = image.rows(torch.zeros(batch, dtype=torch.long, device=self.device))
+            state, logits = decoder.prefill([self.row] * batch, rows, room=room)
+            tokens = logits.argmax(dim=-1)
+            return lambda: decoder.decode_step(state, tokens), self._filled(decoder, image, batch)
+        slots = self.slot_decoder(decoder, batch, compiled=way.endswith("compiled"))
+        held = [slots.start(slots=len(self.row) + room, image=image) for _ in range(batch)]
+        slots.extend([Work(row, self.row) for row in held])
+        filled = self._filled(decoder, image, batch)
+        return lambda: slots.extend([Work(row, [7]) for row in held]), filled
+
+    def _filled(self, decoder: Decoder, image: EncodedImage, batch: int) -> int:
+        """Bytes of caches that a step has to read: no free slots, and no padding tiles."""
+        keys, _ = image.pairs[0]
+        real = keys.shape[2] if image.tile_mask is None else int(image.tile_mask[0].sum())
+        crossing = len(image.pairs)
+        tokens = (len(decoder.layers) - crossing) * len(self.row) + crossing * real
+        return 2 * batch * tokens * decoder.key_heads * decoder.head_size * keys.itemsize
+
+    def towers(self) -> Iterator[Figures]:
+        every = self.pixels(1, 1).values.shape[2]
+        for count in self.arguments.batches:
+            for tiles in sorted({1, min(2, every), every}):
+                pixels = self.pixels(tiles, count)
+                taken = {
+                    use: self.seconds(
+                        lambda use=use, pixels=pixels: self.decoder(use).encode_image(pixels), 3
+                    )
+                    for use in ("all", "real")
+                }
+                yield {
+                    "part": "tower",
+                    "batch": count,
+                    "tiles": tiles,
+                    "all_ms": round(1e3 * taken["all"], 2),
+                    "real_ms": round(1e3 * taken["real"], 2),
+                    "share": round(taken["real"] / taken["all"], 3),
+                }
+
+    def first_tokens(self) -> Iterator[Figures]:
+        taken = {}
+        for use in ("all", "real"):
+            decoder = self.decoder(use)
+            taken[use] = self.seconds(
+                lambda decoder=decoder: decoder.prefill([self.row], self.image(decoder), room=1), 3
+            )
+        yield {
+            "part": "first_token",
+            "all_ms": round(1e3 * taken["all"], 2),
+            "real_ms": round(1e3 * taken["real"], 2),
+            "share": round(taken["real"] / taken["all"], 3),
+        }
+
+    def reports(self) -> Iterator[Figures]:
+        """All reports of one length; then of many lengths, one for each client."""
+        batch, tokens = max(self.arguments.batches), self.arguments.tokens
+        draw = np.random.default_rng(1)
+        several = np.clip(
+            draw.lognormal(np.log(tokens / 2.5), 0.6, self.arguments.clients), 2, tokens
+        )
+        for part, lengths in (
+            ("reports", [tokens] * batch),
+            ("clients", [int(one) for one in np.clip(several, 2, tokens)]),
+        ):
+            static = self.seconds(partial(self._static, lengths, batch), 1)
+            joined: list[float] = []
+            for compiled in (False, True):
+                decoder = self.decoder("real")
+                slots = self.slot_decoder(decoder, batch, compiled=compiled)
+                joined.append(
+                    self.seconds(
+                        lambda lengths=lengths, s=slots: self._joined(s, lengths, batch), 1
+                    )
+                )
+            yield {
+                "part": part,
+                "batch": batch,
+                "reports": len(lengths),
+                "static_per_s": round(len(lengths) / static, 3),
+                "continuous_per_s": round(len(lengths) / joined[0], 3),
+                "compiled_per_s": round(len(lengths) / joined[1], 3),
+                "times_as_many": round(static / min(joined), 2),
+            }
+
+    def _static(self, lengths: Sequence[int], batch: int) -> None:
+        """As they are served now: a batch ends with its longest report."""
+        decoder = self.decoder("all")
+        for start in range(0, len(lengths), batch):
+            some = lengths[start : start + batch]
+            image = decoder.encode_image(self.pixels(self.arguments.tiles, len(some)))
+            options = DecodingOptions(max_new_tokens=max(some))
+            left = np.array(some)
+            checks = [partial(_ended, left, number) for number in range(len(some))]
+            for picked in decode_together(
+                decoder, [self.row] * len(some), image, options, frozenset(), checks
+            ):
+                left[list(picked)] -= 1
+
+    def _joined(self, slots: SlotDecoder, lengths: Sequence[int], batch: int) -> None:
+        waiting = list(enumerate(lengths))
+        running = ContinuousBatch(slots, frozenset(), PrefixCache(slots=0), drafted=0)
+        while waiting or running.numbers:
+            while waiting and len(running.numbers) < batch:
+                number, length = waiting.pop(0)
+                running.join(
+                    Answering(
+                        number=number,
+                        tokens=self.row,
+                        image=self.image(slots.decoder),
+                        options=DecodingOptions(max_new_tokens=length),
+                    )
+                )
+            running.step()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--shape", choices=("full", "tiny"), default="full")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "training_speed")
+    parser.add_argument("--formats", nargs="+", default=["bfloat16", "nf4"])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--prompt", type=int, default=600, help="tokens")
+    parser.add_argument("--tokens", type=int, default=160, help="of a report")
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--tiles", type=int, default=1, help="that an image fills")
+    parser.add_argument(
+        "--parts", nargs="+", default=["steps", "towers", "first_tokens", "reports"]
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="for the figures")
+    arguments = parser.parse_args(argv)
+    found: list[Figures] = []
+    failed = 0
+    for form in arguments.formats:
+        bench = Bench(arguments, form)
+        about = {"format": form, "device": device_name(bench.device)}
+        for part in arguments.parts:
+            if bench.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            try:
+                for figures in getattr(bench, part)():
+                    figures |= about | peak(bench.device)
+                    found.append(figures)
+                    print(json.dumps(figures), flush=True)
+            except Exception as error:  # the other parts are measured all the same
+                failed += 1
+                print(f"{form}, {part}: {type(error).__name__}: {error}", file=sys.stderr)
+            if arguments.out is not None:
+                write_json(arguments.out, found)
+        del bench
+        gc.collect()
+    return 1 if failed else 0
+
+
+def _ended(left: npt.NDArray[np.int64], number: int) -> bool:
+    return bool(left[number] <= 0)
+
+
+def peak(device: torch.device) -> Figures:
+    if device.type != "cuda":
+        return {}
+    return {"peak_gb": round(torch.cuda.max_memory_reserved(device) / 1e9, 2)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""Rows in caches of fixed shape, so that one recorded step serves all requests that come and go.
+
+rows = SlotDecoder(decoder, places=32, slots=1024, image_tokens=1601)
+row = rows.start(slots=700, image=image)        # takes a place, which `release` frees
+logits = rows.extend([Work(row, prompt), Work(other, [token])])
+
+`generator.mllama.decoding.rows.RowDecoder` for a GPU. Single tokens of several rows run as one step
+over the first places: in buckets of places and of slots, so that attention reads little more than
+what is filled, and few steps are recorded. Anything longer, as a part of a prompt, runs as it does
+there, in the same caches. Not used by `load_model` yet: it has not been measured on a GPU.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from db.errors import TooLargeError
+from generator.mllama.decoding.cuda_graph import RecordedCall
+from generator.mllama.decoding.decoder import Decoder
+from generator.mllama.decoding.layer import Layer, rotate
+from generator.mllama.decoding.rows import CacheRow, RowDecoder, Work
+from generator.mllama.vision.encoder import EncodedImage
+
+SLOT_BUCKET = 256
+"""Slots that attention reads are a multiple of it."""
+
+Compile = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+
+
+class SlotDecoder(RowDecoder):
+    """Rows of one decoder in ``places`` of ``slots`` tokens each."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        places: int,
+        slots: int,
+        image_tokens: int,
+        compile_step: Compile | None = None,
+    ) -> None:
+        """``image_tokens``: the most of an image, tiles times patches. ``compile_step`` compiles a
+        step before it is recorded, as ``torch.compile`` does."""
+        super().__init__(decoder)
+        kind = {"device": decoder.device, "dtype": decoder.text.embed_tokens.weight.dtype}
+        shape = (places, decoder.key_heads, slots, decoder.head_size)
+        self._keys = [torch.zeros(shape, **kind) for _ in self._own]
+        self._values = [torch.zeros(shape, **kind) for _ in self._own]
+        shape = (places, decoder.key_heads, image_tokens, decoder.head_size)
+        crossing = [layer for layer in decoder.layers if layer.cross is not None]
+        self._pairs = [(torch.zeros(shape, **kind), torch.zeros(shape, **kind)) for _ in crossing]
+        self._seen = torch.zeros(places, image_tokens, dtype=torch.bool, device=decoder.device)
+        self._free = list(range(places))
+        self._places: dict[int, int] = {}
+        self._steps: dict[tuple[int, int, bool], RecordedCall] = {}
+        step: Callable[..., Tensor] = self._step
+        self._run = step if compile_step is None else compile_step(step)
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the caches."""
+        pairs = [part for pair in self._pairs for part in pair]
+        return sum(part.nbytes for part in (*self._keys, *self._values, *pairs))
+
+    def start(self, *, slots: int, image: EncodedImage | None) -> CacheRow:
+        """Raises TooLargeError where no place is free, or a place has fewer slots."""
+        if not self._free or slots > self._keys[0].shape[2]:
+            raise TooLargeError(
+                f"{len(self._free)} places of {self._keys[0].shape[2]} tokens are free, and a row "
+                f"of {slots} was asked for: wait, or shorten the prompt"
+            )
+        place = min(self._free)
+        self._free.remove(place)
+        part = slice(place, place + 1)
+        if image is not None:
+            count = image.pairs[0][0].shape[2]
+            self._seen[place] = False
+            self._seen[place, :count] = True if image.tile_mask is None else image.tile_mask[0]
+            for held, given in zip(self._pairs, image.pairs, strict=True):
+                for mine, theirs in zip(held, given, strict=True):
+                    mine[place, :, :count] = theirs[0]
+        row = CacheRow(
+            keys=[keys[part] for keys in self._keys],
+            values=[values[part] for values in self._values],
+            image=image,
+        )
+        self._places[id(row)] = place
+        return row
+
+    def release(self, row: CacheRow) -> None:
+        self._free.append(self._places.pop(id(row)))
+
+    @torch.inference_mode()
+    def extend(self, work: Sequence[Work]) -> Tensor:
+        single = [one for one in work if len(one.tokens) == 1 and one.asked == 1 and one.row.used]
+        with_image = [one for one in single if one.row.image is not None]
+        if len(with_image) not in (0, len(single)):  # a step has an image in all rows or in none
+            single = with_image
+        other = [one for one in work if one not in single]
+        parts = {}
+        if other:
+            found = super().extend(other)
+            split = torch.split_with_sizes(found, [one.asked for one in other])
+            parts = {id(one): part for one, part in zip(other, split, strict=True)}
+        if single:
+            places = [self._places[id(one.row)] for one in single]
+            logits = self._single(single, places)
+            parts |= {id(one): logits[p : p + 1] for one, p in zip(single, places, strict=True)}
+        return torch.cat([parts[id(one)] for one in work])
+
+    def _single(self, work: Sequence[Work], places: Sequence[int]) -> Tensor:
+        """The logits of all places up to the last; those of no row of ``work`` mean nothing."""
+        rows = min(_power(max(places) + 1), len(self._seen))
+        longest = max(one.row.used for one in work) + 1
+        slots = min(-(-longest // SLOT_BUCKET) * SLOT_BUCKET, self._keys[0].shape[2])
+        last, filled, active = [0] * rows, [slots - 1] * rows, [False] * rows
+        for one, place in zip(work, places, strict=True):
+            last[place], filled[place], active[place] = one.tokens[0], one.row.used, True
+            one.row.used += 1
+        inputs = [torch.tensor(part, device=self._seen.device) for part in (last, filled, active)]
+        image = work[0].row.image is not None
+
+        def run(tokens: Tensor, used: Tensor, active: Tensor) -> Tensor:
+            return self._run(tokens, used, active, slots, image)
+
+        if not self.decoder.records:
+            return run(*inputs)
+        key = (rows, slots, image)
+        if key not in self._steps:
+            self._steps[key] = RecordedCall(run, inputs)
+        return self._steps[key](*inputs)
+
+    def _step(
+        self, tokens: Tensor, used: Tensor, active: Tensor, slots: int, image: bool
+    ) -> Tensor:
+        """The first ``len(tokens)`` places add a token each at their slot ``used``, if active."""
+        decoder, rows = self.decoder, len(tokens)
+        hidden = decoder.text.embed_tokens(tokens[:, None])
+        cos, sin = (part[:, None] for part in decoder.text.rotary_emb(hidden, used[:, None]))
+        every = torch.arange(slots, device=tokens.device)
+        filled = (every <= used[:, None])[:, None, None]
+        seen = self._seen[:rows, None, None]
+        writes = (torch.arange(rows, device=tokens.device), used, active[:, None, None])
+        own, crossed = 0, 0
+        for layer in decoder.layers:
+            if layer.cross is None:
+                keys, values = self._keys[own][:rows], self._values[own][:rows]
+                own += 1
+                parts = layer.project(layer.norm(hidden))
+                query, key, value = (
+                    part.view(rows, 1, -1, decoder.head_size).transpose(1, 2) for part in parts
+                )
+                _put(keys, rotate(key, cos, sin), *writes)
+                _put(values, value, *writes)
+                query = rotate(query, cos, sin)
+                mixed = _attend(query, keys[:, :, :slots], values[:, :, :slots], filled)
+                hidden = hidden + layer.output(mixed)
+                hidden = hidden + layer.feed_forward(hidden)
+            elif image and layer.gates is not None:
+                keys, values = self._pairs[crossed]
+                crossed += 1
+                hidden = self._crossed(layer, hidden, keys[:rows], values[:rows], seen)
+        logits: Tensor = decoder.head(decoder.text.norm(hidden[:, 0]))
+        return logits.float()
+
+    def _crossed(
+        self, layer: Layer, hidden: Tensor, keys: Tensor, values: Tensor, seen: Tensor
+    ) -> Tensor:
+        assert layer.gates is not None
+        (query,) = layer.project(layer.norm(hidden))
+        query = query.view(len(hidden), 1, -1, self.decoder.head_size).transpose(1, 2)
+        mixed = _attend(layer.cross.q_norm(query), keys, values, seen)
+        hidden = hidden + layer.gates[0] * layer.output(mixed)
+        return hidden + layer.gates[1] * layer.feed_forward(hidden)
+
+
+def _power(count: int) -> int:
+    """The next power of two."""
+    return 1 << (count - 1).bit_length()
+
+
+def _put(held: Tensor, new: Tensor, rows: Tensor, used: Tensor, active: Tensor) -> None:
+    """Write (rows, heads, 1, size) into the slot of each row that is active."""
+    before = held[rows, :, used]
+    held[rows, :, used] = torch.where(active, new[:, :, 0], before)
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """One query a row, (rows, heads, 1, size); (rows, 1, heads * size)"""
+    rows, heads, _, size = query.shape
+    query = query.view(rows, keys.shape[1], -1, size)
+    mixed = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+    return mixed.reshape(rows, 1, heads * size)
