@@ -27,8 +27,6 @@ from generator.grounding.consistency import (
 )
 from generator.grounding.report import GroundedReport
 from generator.grounding.written import parse_cited_sentences
-from generator.questions.decide import decide
-from generator.questions.report import answer_report, settled_answer
 from generator.retrieved_study import RetrievedStudy
 
 
@@ -71,6 +69,9 @@ def check_caption(study: RetrievedStudy, written: str, *, generator: str) -> Gro
 
 def decided_answer(study: RetrievedStudy, question: str) -> GroundedReport | None:
     """The answer that the assessment or a rule gives; None where a model has to."""
+    from generator.questions.decide import decide  # its many patterns take a second to compile
+    from generator.questions.report import answer_report
+
     answer = decide(question, study.assessment, study.retrieval)
     if answer is None:
         return None
@@ -94,6 +95,8 @@ def check_answer(
     silent = () if statement.text else ("the model wrote no answer",)
     kept, notes = leave_out_contradictions([statement], study.assessment)
     if not kept:
+        from generator.questions.report import settled_answer
+
         kept = [settled_answer(statement.labels, study.assessment)]
     return GroundedReport(
         statements=tuple(kept) if statement.text else (),

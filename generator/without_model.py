@@ -14,8 +14,6 @@ from generator.assessment.situation import study_warnings
 from generator.context.candidates import CandidateSearch, add_cases_for
 from generator.extractive import write_report
 from generator.grounding.report import GroundedReport
-from generator.questions.decide import decide_all
-from generator.questions.report import answer_report
 from generator.request import GenerationRequest
 from retriever.knn_votes import Vote
 from retriever.options import SearchOptions
@@ -89,6 +87,9 @@ def write_without_model(
     """
     assessment = assess(retrieval, votes, calibration=calibration, sensitivity=request.sensitivity)
     if request.task == "ask":
+        from generator.questions.decide import decide_all  # its patterns take a second to compile
+        from generator.questions.report import answer_report
+
         answer = decide_all(request.question or "", assessment, retrieval)
         return answer_report(
             answer, retrieval, assessment, hits=retrieval.hits, notes=retrieval.notes

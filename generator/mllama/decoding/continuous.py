@@ -97,13 +97,12 @@ class ContinuousBatch:
         work = self._work()
         if not work:
             return written
-        parts = self._rows.extend([one.work for one in work]).split(
-            [one.work.asked for one in work]
-        )
-        for (answer, _, draft), logits in zip(work, parts, strict=True):
-            if answer.waiting or not len(logits):
+        logits = self._rows.extend([one.work for one in work])
+        parts = torch.split_with_sizes(logits, [one.work.asked for one in work])
+        for (answer, _, draft), asked in zip(work, parts, strict=True):
+            if answer.waiting or not len(asked):
                 continue
-            written.append(self._add(answer, draft, logits))
+            written.append(self._add(answer, draft, asked))
         self._leave({one.number for one in written if one.ended})
         return written
 
