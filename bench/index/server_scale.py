@@ -251,7 +251,11 @@ def search(count: int, url: DatabaseUrl, directory: Path, built: dict[str, Any])
         store = PublishedVectors(opened, server)
         rows: dict[str, Any] = {}
         for kind, wanted in zip(some, truth, strict=True):
-            only = None if kind.among.all() else np.flatnonzero(kind.among)
+            limits: dict[str, np.ndarray] = {}
+            if kind.selection.without_patients:
+                limits["exclude"] = np.flatnonzero(~kind.among)
+            elif kind.selection != ALL:
+                limits["only"] = np.flatnonzero(kind.among)
             rows[kind.name] = {
                 "pgvector": timed(
                     lambda query, kind=kind: store.select(query, K, kind.selection)[0],
@@ -259,7 +263,9 @@ def search(count: int, url: DatabaseUrl, directory: Path, built: dict[str, Any])
                     wanted,
                 ),
                 "faiss": timed(
-                    lambda query, only=only: files.search(query, K, only=only)[0], queries, wanted
+                    lambda query, limits=limits: files.search(query, K, **limits)[0],
+                    queries,
+                    wanted,
                 ),
             }
             print(count, kind.name, rows[kind.name], flush=True)

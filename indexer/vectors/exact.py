@@ -88,7 +88,7 @@ class ExactVectors(RowVectors):
         k = max(k, 1)
         excluded = self._rows(exclude)
         if only is not None:
-            rows = np.setdiff1d(self._rows(only), excluded, assume_unique=True)
+            rows = self._allowed(only, excluded)
             return self._best(rows, self._cosines(rows, query).clip(-1, 1), k)
         rows = self._nearest(query, k, excluded)
         ids, scores = self._best(rows, self._cosines(rows, query), k)

@@ -40,7 +40,11 @@ TRAINING_ROWS = 40
 _ROUNDS = 6  # of k-means; more rounds change recall by less than its noise
 _QUERY_BITS = 4
 _LEAST_HITS = 10  # fewer requested hits still get candidates for this many
-_SCANNED_ROWS = 20_000  # up to this many, scanning is as fast as the lists
+_SCANNED_ROWS = 200_000
+"""Up to so many rows that a search is restricted to, all of them are ranked."""
+_RESTRICTED_CANDIDATES = 10_000
+"""Among more rows than that at least so many are ranked: the codes are coarse, and the nearest of
+some rows may all be far from the query."""
 
 
 def list_count(rows: int) -> int:
@@ -161,7 +165,7 @@ class IvfVectors(RowVectors):
         if only is None:
             rows = self._candidates(query, k, exclude=excluded)
         else:
-            rows = np.setdiff1d(self._rows(only), excluded, assume_unique=True)
+            rows = self._allowed(only, excluded)
             if len(rows) > _SCANNED_ROWS:
                 rows = self._candidates(query, k, only=rows)
         scores = self._cosines(rows, query).clip(-1, 1)  # in float16, lengths may slightly exceed 1
@@ -189,7 +193,10 @@ class IvfVectors(RowVectors):
         reachable = (
             len(only) if only is not None else self.count - (0 if exclude is None else len(exclude))
         )
-        wanted = min(self._spec.candidates * max(k, _LEAST_HITS), reachable)
+        wanted = self._spec.candidates * max(k, _LEAST_HITS)
+        if only is not None:
+            wanted = max(wanted, _RESTRICTED_CANDIDATES)
+        wanted = min(wanted, reachable)
         probes = max(
             self._spec.probes * self.count // max(reachable, 1),
             2 * wanted * self._lists.lists // max(reachable, 1),

@@ -8,6 +8,8 @@ from db.errors import NotFoundError
 from indexer.vectors.mapped_files import MappedFiles
 from indexer.vectors.row_files import BLOCK_ROWS
 
+_SCORED_ROWS = 4096  # at a time: their vectors fit into a processor's cache
+
 
 class RowVectors:
     """Rows of unit vectors with their case ids."""
@@ -61,7 +63,12 @@ class RowVectors:
         """Return the rows, ascending, of the ids that exist."""
         if len(ids) == 0:
             return np.zeros(0, np.int64)
-        wanted = np.unique(np.fromiter(ids, dtype=np.int64, count=len(ids)))
+        if isinstance(ids, np.ndarray):
+            wanted = ids.astype(np.int64, copy=False)
+        else:
+            wanted = np.fromiter(ids, dtype=np.int64, count=len(ids))
+        if not (wanted[1:] > wanted[:-1]).all():
+            wanted = np.unique(wanted)
         rows = np.searchsorted(self._ids, wanted)
         inside = rows < self.count
         rows, wanted = rows[inside], wanted[inside]
@@ -71,11 +78,24 @@ class RowVectors:
     def _cosines(self, rows: np.ndarray, query: np.ndarray) -> np.ndarray:
         """Score rows on one thread. Waiting for a second thread costs more than it saves, on a busy
         machine a hundred times as much as the search itself."""
-        # As bytes, because numpy copies unaligned numbers of a mapped file one by one.
-        part = np.take(self._vectors.view(np.uint8), rows, axis=0).view(self._vectors.dtype)
-        vectors = part.astype(np.float32, copy=False)
-        cosines: np.ndarray = np.einsum("ij,j->i", vectors, query.astype(np.float32))
+        query = query.astype(np.float32)
+        cosines = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), _SCORED_ROWS):
+            some = slice(start, start + _SCORED_ROWS)
+            # As bytes, because numpy copies unaligned numbers of a mapped file one by one.
+            part = np.take(self._vectors.view(np.uint8), rows[some], axis=0)
+            vectors = part.view(self._vectors.dtype).astype(np.float32, copy=False)
+            cosines[some] = np.einsum("ij,j->i", vectors, query)
         return cosines
+
+    def _allowed(self, only: Collection[int] | np.ndarray, excluded: np.ndarray) -> np.ndarray:
+        """Return the rows of ``only``, ascending, without the ``excluded`` rows."""
+        rows = self._rows(only)
+        if not len(excluded):
+            return rows
+        kept = np.ones(self.count, bool)
+        kept[excluded] = False
+        return rows[kept[rows]]
 
     def _best(self, rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ids and scores of the k highest; equal scores in ascending order of id."""

@@ -179,6 +179,19 @@ def test_a_large_choice_of_cases_is_searched_through_the_lists(
         assert np.isin(wanted, found).mean() >= 0.8
 
 
+@pytest.mark.parametrize("scanned", [1000, 200_000])
+def test_the_best_of_a_choice_that_is_far_from_the_query_are_found(
+    fast: VectorStore, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch, scanned: int
+) -> None:
+    monkeypatch.setattr("indexer.vectors.ivf._SCANNED_ROWS", scanned)
+    for number in (1, 50, 400):
+        similarity = rows @ rows[number]
+        far = np.argsort(similarity)[:3000]
+        wanted = 3 * far[np.argsort(-similarity[far])[:10]]
+        found, _ = fast.search(rows[number], 10, only=3 * far)
+        assert np.isin(wanted, found).mean() >= 0.9
+
+
 def test_more_hits_than_the_first_lists_hold_are_found(fast: VectorStore, rows: np.ndarray) -> None:
     assert len(fast.search(rows[0], 2000)[0]) == 2000
     assert sorted(fast.search(rows[0], 9999)[0].tolist()) == (3 * np.arange(6000)).tolist()
