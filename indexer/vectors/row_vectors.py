@@ -95,7 +95,8 @@ class RowVectors:
             return rows
         kept = np.ones(self.count, bool)
         kept[excluded] = False
-        return rows[kept[rows]]
+        allowed: np.ndarray = rows[kept[rows]]
+        return allowed
 
     def _best(self, rows: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ids and scores of the k highest; equal scores in ascending order of id."""
