@@ -1,6 +1,7 @@
 import argparse
 import ast
 import importlib
+import os
 import re
 import shlex
 import subprocess
@@ -150,3 +151,21 @@ def test_the_console_command_also_runs_as_a_module_and_loads_no_large_library() 
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("grounded-cxr ")
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(None, "passive"), ("active", "active")])
+def test_waiting_threads_leave_the_processor_unless_told_otherwise(
+    given: str | None, wanted: str
+) -> None:
+    code = (
+        "import contextlib, os, sys; from grounded_cxr.__main__ import main\n"
+        "assert 'torch' not in sys.modules\n"
+        "with contextlib.suppress(SystemExit): main(['--version'])\n"
+        "sys.stderr.write(os.environ['OMP_WAIT_POLICY'])"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment = kept if given is None else {**kept, "OMP_WAIT_POLICY": given}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (0, wanted)
