@@ -319,6 +319,7 @@ def _run_answer(arguments: argparse.Namespace) -> int:
     from evaluation.provenance import device_name
     from generator.engines.arguments import remote_options
     from generator.load import load_model
+    from generator.mllama.model import MllamaModel
     from indexer.cli.progress import progress_bar
 
     total = len(read_prompts(arguments.prompts))
@@ -330,9 +331,8 @@ def _run_answer(arguments: argparse.Namespace) -> int:
         remote=remote_options(arguments),
     )
     computed = getattr(model, "computed", None)
-    if computed is None:
-        device = model.decoder.model.device  # type: ignore[attr-defined]
-        computed = f"{device_name(device)}, {arguments.quantization}"
+    if isinstance(model, MllamaModel):
+        computed = f"{device_name(model.decoder.device)}, {arguments.quantization}"
     with progress_bar(total=total, unit="prompt") as bar:
         answer_prompts(
             model, arguments.prompts, arguments.out, computed=computed, progress=bar.update
