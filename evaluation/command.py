@@ -316,6 +316,7 @@ def _run_export(arguments: argparse.Namespace) -> int:
 
 def _run_answer(arguments: argparse.Namespace) -> int:
     from evaluation.outputs.prompts import answer_prompts, read_prompts
+    from evaluation.outputs.rows import OutputsHeader
     from evaluation.provenance import device_name
     from generator.engines.arguments import remote_options
     from generator.load import load_model
@@ -330,9 +331,10 @@ def _run_answer(arguments: argparse.Namespace) -> int:
         quantization=arguments.quantization,
         remote=remote_options(arguments),
     )
-    computed = getattr(model, "computed", None)
     if isinstance(model, MllamaModel):
         computed = f"{device_name(model.decoder.device)}, {arguments.quantization}"
+    else:
+        computed = str(getattr(model, "computed", OutputsHeader.computed))
     with progress_bar(total=total, unit="prompt") as bar:
         answer_prompts(
             model, arguments.prompts, arguments.out, computed=computed, progress=bar.update
