@@ -19,19 +19,18 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
-import ray
 from PIL import Image
 
 from evaluation.provenance import machine
 from indexer.build import build
 from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import DEFAULT_ENCODER
-from indexer.engines.ray_data import RayData
 from indexer.index import Index
 from indexer.ingest.run import Engine
 from indexer.sources.jsonl import JsonLines
@@ -120,7 +119,9 @@ def kills(source: JsonLines, folder: Path, wanted: int) -> dict[str, Any]:
     return {"kills": done, "builds": builds, "builds_with_equal_bytes": equal}
 
 
-def in_ray(workers: int) -> RayData:
+def in_ray(workers: int) -> Engine:
+    from indexer.engines.ray_data import RayData  # whose extra few installations have
+
     load = partial(load_encoder, DEFAULT_ENCODER, threads=1)
     return RayData(load(), load, workers=workers)
 
@@ -142,12 +143,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     found: dict[str, Any] = {}
     if arguments.out is not None and arguments.out.exists():
         found = json.loads(arguments.out.read_text())
-    found |= {"machine": machine(gpu=False), "ray": ray.__version__, "studies": arguments.studies}
+    found |= {"machine": machine(gpu=False), "ray": version("ray")}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = write_studies(folder, arguments.studies)
         if arguments.kills:
-            found["kills"] = kills(source, folder, arguments.kills)
+            counts = kills(source, folder, arguments.kills)
+            found["kills"] = {**counts, "studies": arguments.studies}
         if not arguments.no_speed:
             rates = {
                 "here": speed(source, folder / "alone", None),
@@ -155,7 +157,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "two_workers": speed(source, folder / "two", in_ray(2)),
             }
             load = [round(one, 1) for one in os.getloadavg()]
-            found["images_per_second"] = {**rates, "load_average": load}
+            found["images_per_second"] = {
+                **rates,
+                "load_average": load,
+                "studies": arguments.studies,
+            }
     print(json.dumps(found))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(found, indent=1) + "\n")

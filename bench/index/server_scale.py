@@ -237,8 +237,10 @@ def build(count: int, url: DatabaseUrl, directory: Path, version: int) -> dict[s
     }
 
 
-def search(count: int, url: DatabaseUrl, directory: Path, built: dict[str, Any]) -> dict[str, Any]:
-    """Search both indexes."""
+def search(
+    count: int, url: DatabaseUrl, directory: Path, built: dict[str, Any], names: Sequence[str]
+) -> dict[str, Any]:
+    """Search both indexes, by kinds of these names or all."""
     with np.load(directory.parent / _SEARCHES) as drawn:
         queries, truth = drawn["queries"], drawn["truth"]
     some, _ = kinds(count)
@@ -251,6 +253,8 @@ def search(count: int, url: DatabaseUrl, directory: Path, built: dict[str, Any])
         store = PublishedVectors(opened, server)
         rows: dict[str, Any] = {}
         for kind, wanted in zip(some, truth, strict=True):
+            if names and kind.name not in names:
+                continue
             limits: dict[str, np.ndarray] = {}
             if kind.selection.without_patients:
                 limits["exclude"] = np.flatnonzero(~kind.among)
@@ -287,9 +291,13 @@ def rounded(numbers: Sequence[float]) -> list[float]:
 
 
 def kept(path: Path | None, found: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with the measurements of this run in place of earlier ones of the same count."""
+    """The document with the measurements of this run in place of earlier ones of the same count
+    and kind."""
     runs = json.loads(path.read_text())["runs"] if path is not None and path.exists() else []
-    runs = [one for one in runs if one["count"] != found["count"]]
+    same = [one for one in runs if one["count"] == found["count"]]
+    runs = [one for one in runs if one not in same]
+    earlier = same[0]["searches"] if same else {}
+    found = {**found, "searches": {**earlier, **found["searches"]}}
     runs = sorted([*runs, found], key=lambda one: one["count"])
     return {"machine": machine(gpu=False), "settings": SETTINGS, "runs": runs}
 
@@ -300,6 +308,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", type=parse_location, help="of an empty database")
     parser.add_argument("--data", type=Path, help="a folder below /tmp or /var/tmp to keep both in")
     parser.add_argument("--build-only", action="store_true", help="with --data: search later")
+    parser.add_argument("--kinds", nargs="+", default=[], help="of searches; default: all")
     parser.add_argument("--out", type=Path, help="JSON to add the measurements to")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
@@ -322,7 +331,7 @@ def measure(count: int, url: DatabaseUrl, directory: Path, arguments: argparse.N
         state.write_text(json.dumps(build(count, url, files, version=count)))
     built = json.loads(state.read_text())
     if not arguments.build_only:
-        found = search(count, url, files, built)
+        found = search(count, url, files, built, arguments.kinds)
         if arguments.out is not None:
             document = kept(arguments.out, found)
             arguments.out.write_text(json.dumps(document, indent=1) + "\n")

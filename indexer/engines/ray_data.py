@@ -15,6 +15,7 @@ import pickle
 import socket
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ _BATCH = "batch"
 _READER_CPUS = 0.25
 _QUEUED_PER_ACTOR = 4
 _ACTOR_CPUS_ON_GPU = 0.5
+_ANSWER_SECONDS = 10.0
 
 Row = dict[str, Any]
 LoadEncoder = Callable[[], Encoder]
@@ -174,6 +176,7 @@ def _connect(address: str | None) -> None:
     if ray.is_initialized():
         return
     try:
+        _check_answer(address)
         ray.init(
             address or "local",
             include_dashboard=None if address else False,
@@ -186,6 +189,16 @@ def _connect(address: str | None) -> None:
             f"Ray cannot be reached at {address} ({reason}): name the address of its head node, "
             "such as ray-head:6379, or leave --address out"
         ) from error
+
+
+def _check_answer(address: str | None) -> None:
+    """Raise OSError or ValueError unless somebody listens there; Ray would try for minutes."""
+    if address is None or address in ("auto", "local"):
+        return
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname is None or place.port is None:
+        raise ValueError("it has no port")
+    socket.create_connection((place.hostname, place.port), timeout=_ANSWER_SECONDS).close()
 
 
 def _told(error: Exception) -> Exception:

@@ -117,7 +117,8 @@ def prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
 EXAMPLE = "postgresql+psycopg://cxr@db.example/cxr"
 """A real database takes its place."""
 LIGHT = re.compile(
-    rf"{PROG} (db|index|search (?!.*--text))|python -m api (keys|audit|backup|restore)"
+    rf"{PROG} (db|index (?!.*--engine ray)|search (?!.*--text))"
+    r"|python -m api (keys|audit|backup|restore)"
 )
 
 

@@ -217,12 +217,16 @@ def test_a_worker_with_another_encoder_is_refused(
     assert not (tmp_path / "index" / "manifest.json").exists()
 
 
-def test_a_cluster_that_does_not_answer_is_one_sentence(ray: RayFake) -> None:
-    ray.refused = ConnectionError("could not connect\nmore")
-    with pytest.raises(
-        UserError, match=r"reached at nowhere:1 \(could not connect\): name"
-    ) as told:
-        engine(address="nowhere:1")
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("127.0.0.1:1", "Connection refused"), ("head", "no port"), ("auto", "no cluster here")],
+)
+def test_a_cluster_that_does_not_answer_is_one_sentence(
+    ray: RayFake, address: str, reason: str
+) -> None:
+    ray.refused = ConnectionError("no cluster here\nmore")
+    with pytest.raises(UserError, match=rf"reached at {address} \(.*{reason}\): name") as told:
+        engine(address=address)
     assert "\n" not in str(told.value)
 
 
