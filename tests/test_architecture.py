@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, distribution, packages_dist
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from setuptools import find_namespace_packages
 
 from db.extras import EXTRA_OF
 from tests.conftest import ROOT, tracked_files
@@ -199,3 +200,17 @@ def test_no_tracked_file_is_too_large() -> None:
         assert path.stat().st_size < 45_000_000, f"{path} is above 45 MB"
     pretrained = [p for p in tracked_files() if "pretrained" in p.relative_to(ROOT).parts]
     assert sum(path.stat().st_size for path in pretrained) < 100_000_000
+
+
+def test_every_folder_with_modules_is_installed() -> None:
+    """Not only from a checkout, where all are found anyway."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        found = tomllib.load(file)["tool"]["setuptools"]["packages"]["find"]
+    installed = set(find_namespace_packages(str(ROOT), include=found["include"]))
+    folders = {
+        ".".join(path.relative_to(ROOT).parent.parts)
+        for path in tracked_files()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in MAY_IMPORT
+    }
+    assert len(folders) > 50
+    assert folders - installed == set()
