@@ -28,7 +28,7 @@ from evaluation.outputs.rows import Outputs, OutputsHeader
 from generator.vision_language import DEFAULT_MODEL, NO_MODEL
 from indexer.__main__ import main as index
 from results.make_tables import ROOT, between, read_json, run_of, table_rows
-from results.tables import machine_line, markdown
+from results.tables import machine_line, markdown_of_all
 
 FIGURES = ROOT / "results" / "citation_leaderboard.json"
 PAGE = ROOT / "docs" / "citation-benchmark.md"
@@ -133,9 +133,7 @@ def tables(figures: Mapping[str, Any]) -> str:
         f"`{about['labeller']}`; {written_by}; 95 % intervals of {about['resamples']} resamples; "
         f"{machine_line(run['machine'])}, {run['date'][:10]}"
     ]
-    for title, rows in figures["tables"].items():
-        columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
-        parts.append(markdown(title, rows, columns))
+    parts += [markdown_of_all(title, rows) for title, rows in figures["tables"].items()]
     parts.append(
         "Written by `python -m results.citation_leaderboard` from "
         "`results/citation_leaderboard.json`."

@@ -34,7 +34,7 @@ from generator.assessment.calibration import Calibration
 from indexer.sources.arguments import add_split_arguments, options_of
 from indexer.sources.catalogue import open_source
 from results.make_tables import ROOT, between, read_json, run_of, table_rows
-from results.tables import machine_line, markdown
+from results.tables import machine_line, markdown_of_all
 from retriever.search import Retriever
 
 FIGURES = ROOT / "results" / "common_studies.json"
@@ -140,9 +140,7 @@ def tables(figures: Mapping[str, Any]) -> str:
         f"{about['index_fingerprint'][:12]}, `{about['labeller']}`; {models}; 95 % intervals of "
         f"{about['resamples']} resamples; {machine_line(run['machine'])}, {run['date'][:10]}"
     ]
-    for title, rows in figures["tables"].items():
-        columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
-        parts.append(markdown(title, rows, columns))
+    parts += [markdown_of_all(title, rows) for title, rows in figures["tables"].items()]
     parts.append(
         "Written by `python -m results.common_studies` from `results/common_studies.json`."
     )

@@ -71,6 +71,13 @@ def markdown(corner: str, rows: Rows, columns: Sequence[str], *, signed: bool = 
     return "\n".join(lines)
 
 
+def markdown_of_all(corner: str, rows: Rows) -> str:
+    """As `markdown`, with every column that a row has, in the order in which they come."""
+    return markdown(
+        corner, rows, list(dict.fromkeys(name for cells in rows.values() for name in cells))
+    )
+
+
 def machine_line(machine: Mapping[str, Any]) -> str:
     gpu = f", {machine['gpu']}" if machine.get("gpu") else ""
     return f"{machine['processor']}, {machine['cores']} cores{gpu}"
