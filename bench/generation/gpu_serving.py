@@ -12,16 +12,21 @@ other:
   bandwidth of a copy; in bfloat16 and NF4, for each batch size;
 - ``tower``: images of one and of all tiles, with padding tiles and without;
 - ``first_token``: image, prompt and first token, with padding tiles and without;
-- ``reports``: whole reports, image and prompt included, in static batches and continuously;
-- ``clients``: many clients with outputs of many lengths, static batches against continuous ones.
+- ``reports``: whole reports, image and prompt included, in static batches and as they are served,
+  where each joins the others at any step;
+- ``clients``: the same for many clients with outputs of many lengths;
+- ``load``: seconds from request to end at 70 % of the requests a second that are served at most,
+  which come at random, beside those of a report alone.
 """
 
 import argparse
 import gc
 import json
+import math
 import statistics
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,22 +38,25 @@ import torch
 from PIL import Image
 
 from bench.training.random_model import ROOT
+from db.errors import UserError
 from db.files import write_json
 from evaluation.provenance import device_name
 from generator.mllama.adapter_record import TileUse
-from generator.mllama.decoding.continuous import Answering, ContinuousBatch
 from generator.mllama.decoding.decoder import Decoder
-from generator.mllama.decoding.prefix_cache import PrefixCache
 from generator.mllama.decoding.rows import Work
+from generator.mllama.decoding.sampling import IncrementalText
 from generator.mllama.decoding.slots import SlotDecoder
 from generator.mllama.decoding.static_batch import decode_together
 from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
 from generator.mllama.vision.encoder import EncodedImage, Pixels
+from generator.prompts import Prompt
 from generator.vision_language import DecodingOptions
 
 Figures = dict[str, Any]
-PARTS = ("steps", "towers", "first_tokens", "reports")
+PARTS = ("steps", "towers", "first_tokens", "reports", "load")
+LOAD = 0.7
+"""Requests that come, as a share of those that can be served."""
 
 
 class Bench:
@@ -222,23 +230,14 @@ class Bench:
             ("clients", [int(one) for one in np.clip(several, 2, tokens)]),
         ):
             static = self.seconds(partial(self._static, lengths, batch), 1)
-            joined: list[float] = []
-            for compiled in (False, True):
-                decoder = self.decoder("real")
-                slots = self.slot_decoder(decoder, batch, compiled=compiled)
-                joined.append(
-                    self.seconds(
-                        lambda lengths=lengths, s=slots: self._joined(s, lengths, batch), 1
-                    )
-                )
+            served = self.seconds(partial(self.served(batch).all, lengths), 1)
             yield {
                 "part": part,
                 "batch": batch,
                 "reports": len(lengths),
                 "static_per_s": round(len(lengths) / static, 3),
-                "continuous_per_s": round(len(lengths) / joined[0], 3),
-                "compiled_per_s": round(len(lengths) / joined[1], 3),
-                "times_as_many": round(static / min(joined), 2),
+                "served_per_s": round(len(lengths) / served, 3),
+                "times_as_many": round(static / served, 2),
             }
 
     def _static(self, lengths: Sequence[int], batch: int) -> None:
@@ -255,21 +254,120 @@ class Bench:
             ):
                 left[list(picked)] -= 1
 
-    def _joined(self, slots: SlotDecoder, lengths: Sequence[int], batch: int) -> None:
-        waiting = list(enumerate(lengths))
-        running = ContinuousBatch(slots, frozenset(), PrefixCache(slots=0), drafted=0)
-        while waiting or running.numbers:
-            while waiting and len(running.numbers) < batch:
-                number, length = waiting.pop(0)
-                running.join(
-                    Answering(
-                        number=number,
-                        tokens=self.row,
-                        image=self.image(slots.decoder),
-                        options=DecodingOptions(max_new_tokens=length),
-                    )
-                )
-            running.step()
+    def load(self) -> Iterator[Figures]:
+        """Reports of one length that come at random, as from many clients who do not wait for each
+        other."""
+        batch, tokens = max(self.arguments.batches), self.arguments.tokens
+        asked = self.served(batch)
+        count = self.arguments.clients
+        alone = self.seconds(partial(asked.all, [tokens]), 3)
+        rate = count / self.seconds(partial(asked.all, [tokens] * count), 1)
+        gaps = np.random.default_rng(2).exponential(1 / (LOAD * rate), 2 * count)
+        waits = sorted(asked.at(np.cumsum(gaps) - gaps[0], tokens))
+        yield {
+            "part": "load",
+            "batch": batch,
+            "requests": len(waits),
+            "at_most_per_s": round(rate, 3),
+            "come_per_s": round(LOAD * rate, 3),
+            "alone_s": round(alone, 3),
+            "median_s": round(statistics.median(waits), 3),
+            "p95_s": round(waits[math.ceil(0.95 * len(waits)) - 1], 3),
+            "p95_times_alone": round(waits[math.ceil(0.95 * len(waits)) - 1] / alone, 2),
+        }
+
+    def served(self, batch: int) -> "Served":
+        decoder = self.decoder("real")
+        model = MllamaModel(
+            decoder=decoder,
+            processor=self.model.processor,
+            ends=frozenset(),
+            folder=self.arguments.work,
+            name="random",
+            rows=self.slot_decoder(decoder, batch, compiled=False),
+            batch_size=batch,
+        )
+        return Served(model, self.arguments)
+
+
+class Served:
+    """The model as the service asks it: prompts with images, which join while others are written.
+
+    Its texts mean nothing, so each ends at a length that is given.
+    """
+
+    def __init__(self, model: MllamaModel, arguments: argparse.Namespace) -> None:
+        self._model, self._tokens = model, arguments.tokens
+        self._size = (model.tile_size * arguments.tiles, model.tile_size)
+        self._draw = np.random.default_rng(3)
+        self._text = _text(model, arguments.prompt)
+
+    def all(self, lengths: Sequence[int]) -> None:
+        """Reports of these lengths, all asked for at once."""
+        self._write([0.0] * len(lengths), list(lengths))
+
+    def at(self, seconds: npt.NDArray[np.float64], tokens: int) -> list[float]:
+        """Seconds from request to end of reports that are asked for at these moments."""
+        return self._write(list(map(float, seconds)), [tokens] * len(seconds))
+
+    def _write(self, moments: Sequence[float], lengths: Sequence[int]) -> list[float]:
+        waiting = deque(moments)
+        left = list(lengths)
+        ended = [0.0] * len(left)
+        texts = [IncrementalText(self._model.processor.decode) for _ in left]
+        options = DecodingOptions(max_new_tokens=max(left))
+        began = time.perf_counter()
+        start = 0
+        while waiting:  # again where nothing was to be written for a while
+            time.sleep(max(0.0, began + waiting[0] - time.perf_counter()))
+
+            def more(free: int) -> list[Prompt]:
+                prompts: list[Prompt] = []
+                while waiting and len(prompts) < free:
+                    if began + waiting[0] > time.perf_counter():
+                        break
+                    waiting.popleft()
+                    prompts.append(self._prompt())
+                return prompts
+
+            first = start
+            for number, tokens, over in self._model.stream_tokens(
+                [],
+                options,
+                cancelled=lambda number, first=first: left[first + number] <= 0,
+                more=more,
+            ):
+                assert not isinstance(tokens, UserError), tokens
+                left[first + number] -= len(tokens)
+                for token in tokens:
+                    texts[first + number].append(token)
+                if over:
+                    ended[first + number] = time.perf_counter() - began
+                    start += 1
+        return [end - moment for end, moment in zip(ended, moments, strict=True)]
+
+    def _prompt(self) -> Prompt:
+        """With an image that no other prompt has."""
+        wide, high = self._size
+        grey = self._draw.integers(0, 255, (high, wide), dtype=np.uint8)
+        return Prompt(task="report", text=self._text, image=Image.fromarray(grey).convert("RGB"))
+
+
+def _text(model: MllamaModel, tokens: int) -> str:
+    """Words that make a prompt of about so many tokens."""
+    image = Image.new("RGB", (model.tile_size, model.tile_size))
+
+    def size(words: int) -> int:
+        prompt = Prompt(task="report", text="the " * words, image=image)
+        return len(model.prompt_tokens(prompt))
+
+    words = 1
+    while size(2 * words) <= tokens:
+        words *= 2
+    for step in range(words.bit_length() - 1, -1, -1):
+        if size(words + 2**step) <= tokens:
+            words += 2**step
+    return "the " * words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -284,7 +382,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--tiles", type=int, default=1, help="that an image fills")
     parser.add_argument(
-        "--parts", nargs="+", default=["steps", "towers", "first_tokens", "reports"]
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="all unless named"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="for the figures")
     arguments = parser.parse_args(argv)

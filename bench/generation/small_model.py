@@ -24,8 +24,9 @@ import torch
 
 from db.files import write_json
 from evaluation.outputs.prompts import prompts_of, read_prompts
-from generator.mllama.decoding.continuous import DRAFTED, Answering, ContinuousBatch
+from generator.mllama.decoding.continuous import Answering, ContinuousBatch
 from generator.mllama.decoding.prefix_cache import PrefixCache
+from generator.mllama.decoding.rows import RowDecoder
 from generator.mllama.decoding.static_batch import decode_together
 from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quantization", choices=("none", "auto"), default="none")
     parser.add_argument("--reports", type=int, default=100)
     parser.add_argument("--fixed", type=int, default=9)
-    parser.add_argument("--drafted", type=int, default=DRAFTED)
+    parser.add_argument("--drafted", type=int, default=RowDecoder.drafted)
     parser.add_argument("--at-least", type=float, default=1.0)
     parser.add_argument("--out", type=Path, metavar="FILE", help="for the figures")
     arguments = parser.parse_args(argv)

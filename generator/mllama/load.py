@@ -22,6 +22,7 @@ from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256, check_folder, find_folder, stored_bits
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.layer import HalfLinear
+from generator.mllama.decoding.slots import SlotDecoder
 from generator.mllama.model import MllamaModel
 from generator.mllama.processor import PromptProcessor
 from generator.mllama.quantization import Quantization, choose_quantization
@@ -35,6 +36,10 @@ DEFAULT_GPU_MODEL = "unsloth/Llama-3.2-11B-Vision-Instruct-bnb-4bit"
 
 OWN_ADAPTER = "adapter"
 """Folder inside a model's own that holds the adapter it is used with."""
+
+_PLACE_TOKENS = 1280
+"""Tokens of a prompt and its answer for which memory on a GPU is set aside; longer ones get theirs
+when they come."""
 
 _SMALL = 1_000_000_000
 """A model of at most this many weights decodes 128 prompts together on a GPU."""
@@ -82,12 +87,17 @@ def load_model(
             f"the adapter {adapter} has no record of how it was trained, so it may not fit the "
             "prompts"
         )
+    decoder = Decoder(
+        model, HalfLinear if halves else None, tiles="all" if record is None else record.tiles
+    )
+    together = _batch_size(place, sum(weight.numel() for weight in model.parameters()))
+    rows = None
+    if not on_cpu:
+        slots = min(_PLACE_TOKENS, shape.text_config.max_position_embeddings)
+        rows = SlotDecoder.fitting(decoder, places=together, slots=slots)
+        together = rows.places
     return MllamaModel(
-        decoder=Decoder(
-            model,
-            HalfLinear if halves else None,
-            tiles="all" if record is None else record.tiles,
-        ),
+        decoder=decoder,
         processor=processor,
         ends=_end_tokens(folder, processor),
         folder=folder,
@@ -96,7 +106,8 @@ def load_model(
         adapter=None if adapter is None else str(adapter),
         record=record,
         notes=notes,
-        batch_size=_batch_size(place, sum(weight.numel() for weight in model.parameters())),
+        rows=rows,
+        batch_size=together,
     )
 
 

@@ -6,9 +6,11 @@ It implements `generator.vision_language.VisionLanguageModel`.
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,6 @@ from generator.mllama.decoding.loglikelihood import loglikelihood
 from generator.mllama.decoding.prefix_cache import PrefixCache
 from generator.mllama.decoding.rows import RowDecoder
 from generator.mllama.decoding.sampling import IncrementalText
-from generator.mllama.decoding.static_batch import decode_together
 from generator.mllama.processor import PromptProcessor
 from generator.mllama.vision.encoder import EncodedImage
 from generator.mllama.vision.feature_cache import FeatureCache
@@ -32,10 +33,10 @@ from generator.prompts import Prompt, messages
 from generator.vision_language import GREEDY, DecodingOptions, PromptTooLongError
 from indexer.encoder.weight_files import file_sha256
 
-_PREFIX_SLOTS = 4096
-"""Tokens of earlier prompts whose keys and values are kept on a CPU."""
 _FEATURE_BYTES = 256_000_000
 """Memory of encoded images that are kept."""
+_IMAGES_BETWEEN = 8
+"""Images to encode between two steps of others on a GPU, which does so together; on a CPU one."""
 
 
 class MllamaModel:
@@ -53,8 +54,10 @@ class MllamaModel:
         adapter: str | None = None,
         record: AdapterRecord | None = None,
         notes: Sequence[str] = (),
+        rows: RowDecoder | None = None,
         batch_size: int = 8,
     ) -> None:
+        """``rows`` computes on the weights of ``decoder``; None for caches of their own."""
         self.name, self.adapter = name, adapter
         self.record = record
         self.notes = tuple(notes)
@@ -68,11 +71,15 @@ class MllamaModel:
         self._special = re.compile("|".join(map(re.escape, processor.special)) or "(?!)")
         self.ends = ends
         """The tokens that end an answer."""
-        self.joins = decoder.device.type == "cpu"
-        """Whether prompts may join others that are being answered."""
-        self.rows = RowDecoder(decoder)
-        self._prefixes = PrefixCache(slots=_PREFIX_SLOTS)
+        self.rows = RowDecoder(decoder) if rows is None else rows
+        self._prefixes = PrefixCache(slots=self.rows.kept_slots)
+        self._images_between = 1 if decoder.device.type == "cpu" else _IMAGES_BETWEEN
         self._features = FeatureCache(self._encode_some, max_bytes=_FEATURE_BYTES)
+
+    @property
+    def joins(self) -> bool:
+        """Prompts may join others that are being answered."""
+        return True
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -111,8 +118,20 @@ class MllamaModel:
         cancelled: Callable[[int], bool] = lambda _: False,
         more: Callable[[int], Sequence[Prompt]] = lambda _: (),
     ) -> Iterator[tuple[int, str | UserError | None]]:
+        return self._pieces(self.stream_tokens(prompts, options, cancelled=cancelled, more=more))
+
+    def stream_tokens(
+        self,
+        prompts: Sequence[Prompt],
+        options: DecodingOptions = GREEDY,
+        *,
+        cancelled: Callable[[int], bool] = lambda _: False,
+        more: Callable[[int], Sequence[Prompt]] = lambda _: (),
+    ) -> Iterator[tuple[int, list[int] | UserError, bool]]:
+        """As `stream_all`, in tokens: a prompt's number, what a step adds to its answer, and
+        whether the answer ends."""
         rows = [self.prompt_tokens(prompt, options.max_new_tokens) for prompt in prompts]
-        return self._pieces(prompts, rows, options, cancelled, more)
+        return self._tokens(prompts, rows, options, cancelled, more)
 
     def loglikelihood(
         self, prompts: Sequence[Prompt], answers: Sequence[str]
@@ -126,25 +145,15 @@ class MllamaModel:
         for number, prompt in enumerate(prompts):
             by_image.setdefault(id(prompt.image), []).append(number)
         for numbers in by_image.values():
-            image = self._image(prompts[numbers[0]])
+            (image,) = self._encoded([prompts[numbers[0]]])
             chosen = [rows[number] for number in numbers]
             scores[numbers] = loglikelihood(self.decoder, chosen, endings, image)
         return scores
 
     def _pieces(
-        self,
-        prompts: Sequence[Prompt],
-        rows: Sequence[list[int]],
-        options: DecodingOptions,
-        cancelled: Callable[[int], bool],
-        more: Callable[[int], Sequence[Prompt]],
+        self, written: Iterator[tuple[int, list[int] | UserError, bool]]
     ) -> Iterator[tuple[int, str | UserError | None]]:
         texts: dict[int, IncrementalText] = {}
-        written = (
-            self._continuously(prompts, rows, options, cancelled, more)
-            if self.joins
-            else self._together(prompts, rows, options, cancelled)
-        )
         for number, tokens, ended in written:
             if isinstance(tokens, UserError):
                 yield number, tokens
@@ -159,7 +168,7 @@ class MllamaModel:
                 yield number, None
                 del texts[number]
 
-    def _continuously(
+    def _tokens(
         self,
         prompts: Sequence[Prompt],
         rows: Sequence[list[int]],
@@ -168,58 +177,49 @@ class MllamaModel:
         more: Callable[[int], Sequence[Prompt]],
     ) -> Iterator[tuple[int, list[int] | UserError, bool]]:
         """Answers that begin as soon as others end, those of ``more`` included."""
-        batch = ContinuousBatch(self.rows, self.ends, self._prefixes)
-        waiting = deque(enumerate(zip(prompts, rows, strict=True)))
-        count = len(prompts)
-        while True:
-            free = self.batch_size - len(batch.numbers) - len(waiting)
-            for prompt in more(free) if free > 0 else ():
-                try:
-                    row = self.prompt_tokens(prompt, options.max_new_tokens)
-                    waiting.append((count, (prompt, row)))
-                except PromptTooLongError as error:
-                    yield count, error, True
-                count += 1
-            while waiting and len(batch.numbers) < self.batch_size:
-                number, (prompt, row) = waiting.popleft()
-                if not cancelled(number):
-                    batch.join(
-                        Answering(
-                            number=number,
-                            tokens=row,
-                            image=self._image(prompt),
-                            options=options,
-                            cancelled=partial(cancelled, number),
-                        )
-                    )
-            if not batch.numbers:
-                return
-            yield from batch.step()
+        waiting = deque(map(_Waiting, range(len(prompts)), prompts, rows))
+        number = len(prompts)
+        with closing(ContinuousBatch(self.rows, self.ends, self._prefixes)) as batch:
+            while True:
+                free = self.batch_size - len(batch.numbers) - len(waiting)
+                for prompt in more(free) if free > 0 else ():
+                    try:
+                        row = self.prompt_tokens(prompt, options.max_new_tokens)
+                        waiting.append(_Waiting(number, prompt, row))
+                    except PromptTooLongError as error:
+                        yield number, error, True
+                    number += 1
+                self._join(batch, waiting, options, cancelled)
+                if not batch.numbers and not waiting:
+                    return
+                yield from batch.step()
 
-    def _together(
+    def _join(
         self,
-        prompts: Sequence[Prompt],
-        rows: Sequence[list[int]],
+        batch: ContinuousBatch,
+        waiting: deque["_Waiting"],
         options: DecodingOptions,
         cancelled: Callable[[int], bool],
-    ) -> Iterator[tuple[int, list[int], bool]]:
-        """Batch after batch, each decoded from its first to its last token."""
-        for alike in self._batches(prompts, rows):
-            batch = [number for number in alike if not cancelled(number)]
-            if not batch:
-                continue
-            image = self.encode_image([prompts[number].image for number in batch])
-            given = [rows[number] for number in batch]
-            checks = [partial(cancelled, number) for number in batch]
-            going = set(range(len(batch)))
-            for picked in decode_together(self.decoder, given, image, options, self.ends, checks):
-                for row in sorted(going - picked.keys()):
-                    yield batch[row], [], True
-                going &= picked.keys()
-                for row, token in picked.items():
-                    yield batch[row], [token], False
-            for row in sorted(going):
-                yield batch[row], [], True
+    ) -> None:
+        """Let prompts into a batch, with few images at once where others would wait for them."""
+        free = self.batch_size - len(batch.numbers)
+        most = min(free, self._images_between) if batch.numbers else free
+        joining: list[_Waiting] = []
+        while waiting and len(joining) < most:
+            one = waiting.popleft()
+            if not cancelled(one.number):
+                joining.append(one)
+        images = self._encoded([one.prompt for one in joining])
+        for one, image in zip(joining, images, strict=True):
+            batch.join(
+                Answering(
+                    number=one.number,
+                    tokens=one.tokens,
+                    image=image,
+                    options=options,
+                    cancelled=partial(cancelled, one.number),
+                )
+            )
 
     def prompt_tokens(self, prompt: Prompt, room: int = 0) -> list[int]:
         """The tokens of a prompt. Raises PromptTooLongError where ``room`` more do not fit."""
@@ -246,13 +246,16 @@ class MllamaModel:
         given = [image for image in images if image is not None]
         return self.decoder.encode_image(self.processor.tiling.pixels(given)) if given else None
 
-    def _image(self, prompt: Prompt) -> EncodedImage | None:
-        return None if prompt.image is None else self._features.of(prompt.image)
+    def _encoded(self, prompts: Sequence[Prompt]) -> list[EncodedImage | None]:
+        """The image of each prompt; those that are not kept are encoded together."""
+        images = [prompt.image for prompt in prompts if prompt.image is not None]
+        found = iter(self._features.of(images))
+        return [None if prompt.image is None else next(found) for prompt in prompts]
 
-    def _batches(self, prompts: Sequence[Prompt], rows: Sequence[list[int]]) -> Iterator[list[int]]:
-        """Prompts of similar length together, those without an image apart."""
-        for has_image in (True, False):
-            alike = [n for n, p in enumerate(prompts) if (p.image is not None) == has_image]
-            alike.sort(key=lambda number: len(rows[number]))
-            for start in range(0, len(alike), self.batch_size):
-                yield alike[start : start + self.batch_size]
+
+class _Waiting(NamedTuple):
+    """A prompt that no batch has taken in yet."""
+
+    number: int
+    prompt: Prompt
+    tokens: list[int]

@@ -8,8 +8,10 @@ while batch.numbers:
 
 A step is one pass: each answer adds its next token and a draft of those that may follow
 (`PromptLookup`), of which the longest part that the model confirms is kept, and prompts that have
-just joined add a part of themselves. So a long prompt delays the others by one part of it at a
-time, and an answer that is cancelled takes no part in the next step.
+just joined are read together, in their order, up to a number of tokens in all. So the weights are
+read once for all of them, a long prompt delays the others by one part of it at a time, and an
+answer that is cancelled takes no part in the next step. A prompt that begins as another on the same
+image does is read from where they part.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,19 +19,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-from generator.mllama.decoding.prefix_cache import PrefixCache
+from generator.mllama.decoding.prefix_cache import PrefixCache, common
 from generator.mllama.decoding.prompt_lookup import PromptLookup
 from generator.mllama.decoding.rows import CacheRow, RowDecoder, Work
 from generator.mllama.decoding.sampling import sample
 from generator.mllama.vision.encoder import EncodedImage
 from generator.vision_language import DecodingOptions
 
-PROMPT_PART = 256
-"""Tokens of prompts in one step, while other answers are being written."""
-DRAFTED = 16
-"""Tokens of all drafts in one step; a pass takes little longer for so many."""
+IDLE_PARTS = 8
+"""How many times more tokens of prompts there are in a step while no answer is being written."""
+SHARED = 32
+"""Tokens at the beginning of a prompt that are worth waiting for while another reads them."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -61,11 +62,12 @@ class ContinuousBatch:
         ends: frozenset[int],
         prefixes: PrefixCache,
         *,
-        drafted: int = DRAFTED,
+        drafted: int | None = None,
     ) -> None:
-        """``ends`` are the tokens that end an answer; ``drafted`` 0 writes token by token."""
+        """``ends`` are the tokens that end an answer; ``drafted`` is by default that of ``rows``, 0
+        writes token by token."""
         self._rows, self._ends, self._prefixes = rows, ends, prefixes
-        self._drafted = drafted
+        self._drafted = rows.drafted if drafted is None else drafted
         self._answers: list[_Answer] = []
 
     @property
@@ -75,13 +77,12 @@ class ContinuousBatch:
 
     def join(self, asked: Answering) -> None:
         slots = len(asked.tokens) + asked.options.max_new_tokens + self._drafted
-        row, shared = self._prefixes.begin(self._rows, asked.tokens, asked.image, slots=slots)
         drafts = self._drafted > 0 and asked.options.temperature == 0
         self._answers.append(
             _Answer(
                 asked=asked,
-                row=row,
-                waiting=list(asked.tokens[shared:]),
+                row=self._rows.start(slots=slots, image=asked.image),
+                waiting=list(asked.tokens),
                 left=asked.options.max_new_tokens,
                 lookup=PromptLookup(asked.tokens) if drafts else None,
                 draw=torch.Generator().manual_seed(asked.options.seed),
@@ -98,13 +99,23 @@ class ContinuousBatch:
         if not work:
             return written
         logits = self._rows.extend([one.work for one in work])
-        parts = torch.split_with_sizes(logits, [one.work.asked for one in work])
-        for (answer, _, draft), asked in zip(work, parts, strict=True):
-            if answer.waiting or not len(asked):
+        likeliest: list[int] = logits.argmax(dim=-1).tolist()  # one wait for the GPU, not a row
+        start = 0
+        for answer, given, draft in work:
+            part = slice(start, start := start + given.asked)
+            if not given.asked:
                 continue
-            written.append(self._add(answer, draft, asked))
+            picked = likeliest[part]
+            if answer.asked.options.temperature > 0:
+                draws = [answer.draw] * given.asked
+                picked = sample(logits[part], answer.asked.options.temperature, draws).tolist()
+            written.append(self._add(answer, draft, picked))
         self._leave({one.number for one in written if one.ended})
         return written
+
+    def close(self) -> None:
+        """End all answers; of use where nobody waits for them any more."""
+        self._leave(set(self.numbers))
 
     def _work(self) -> list["_Planned"]:
         going = [answer for answer in self._answers if not answer.waiting]
@@ -114,24 +125,42 @@ class ContinuousBatch:
             draft = [] if answer.lookup is None else answer.lookup.draft(min(room, answer.left - 1))
             tokens = [answer.last, *draft]
             planned.append(_Planned(answer, Work(answer.row, tokens, len(tokens)), draft))
-        part = PROMPT_PART if going else sum(len(answer.waiting) for answer in self._answers)
+        left = self._rows.prompt_part * (1 if going else IDLE_PARTS)
+        reading: list[_Answer] = []
         for answer in self._answers:
-            if answer.waiting and part > 0:
-                tokens, answer.waiting = answer.waiting[:part], answer.waiting[part:]
-                part -= len(tokens)
+            if answer.waiting and left > 0 and not self._follows(answer, reading):
+                tokens, answer.waiting = answer.waiting[:left], answer.waiting[left:]
+                left -= len(tokens)
                 work = Work(answer.row, tokens, 0 if answer.waiting else 1)
                 planned.append(_Planned(answer, work, []))
+                reading.append(answer)
         return planned
 
-    def _add(self, answer: "_Answer", draft: Sequence[int], logits: Tensor) -> Written:
+    def _follows(self, answer: "_Answer", reading: Sequence["_Answer"]) -> bool:
+        """Whether a prompt waits for the beginning that it shares with one being read; otherwise it
+        begins with what rows hold of it."""
+        if answer.row.used:
+            return False
+        tokens = answer.asked.tokens
+        others = [one for one in self._answers if one is not answer]
+        held = self._prefixes.fill(
+            answer.row, tokens, [(one.asked.tokens, one.row) for one in others]
+        )
+        for one in reading:
+            same = one.row.image is answer.row.image
+            if same and common(one.asked.tokens, tokens) >= held + SHARED:
+                answer.row.truncate(0)
+                return True
+        answer.waiting = list(tokens[held:])
+        return False
+
+    def _add(self, answer: "_Answer", draft: Sequence[int], picked: Sequence[int]) -> Written:
         """Keep of a draft what the model would have written, and the token after it."""
-        temperature = answer.asked.options.temperature
-        picked: list[int] = sample(logits, temperature, [answer.draw] * len(logits)).tolist()
         kept = 0
         while kept < len(draft) and draft[kept] == picked[kept]:
             kept += 1
         answer.row.truncate(answer.row.used - (len(draft) - kept))
-        tokens = picked[: kept + 1]
+        tokens = list(picked[: kept + 1])
         ended = next((place for place, one in enumerate(tokens) if one in self._ends), None)
         tokens = tokens[:ended]
         answer.left -= len(tokens)

@@ -62,7 +62,9 @@ class Decoder:
             self.layers = list(pool.map(partial(Layer.of, linear=linear), self.text.layers))
         self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
         crossing = [layer.cross for layer in self.layers if layer.cross is not None]
-        self._images = ImageEncoder(model, crossing, head_size=self.head_size, tiles=tiles)
+        self._images = ImageEncoder(
+            model, crossing, head_size=self.head_size, tiles=tiles, records=self.records
+        )
 
     def encode_image(self, pixels: Pixels) -> EncodedImage:
         """Encode one image per row for the cross-attention layers."""

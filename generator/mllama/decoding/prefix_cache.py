@@ -1,7 +1,8 @@
 """Rows of earlier prompts, from which prompts with the same beginning on the same image go on.
 
 cache = PrefixCache(slots=4096)
-row, shared = cache.begin(rows, tokens, image, slots=700)      # the first ``shared`` are in it
+row = rows.start(slots=700, image=image)
+shared = cache.fill(row, tokens)        # the first ``shared`` are in it
 cache.keep(row, tokens)
 
 Several tasks on one study share its image and its cases, and a repeated request all of its prompt.
@@ -11,8 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 
-from generator.mllama.decoding.rows import CacheRow, RowDecoder
-from generator.mllama.vision.encoder import EncodedImage
+from generator.mllama.decoding.rows import CacheRow
 
 
 class PrefixCache:
@@ -24,26 +24,26 @@ class PrefixCache:
         self._rows: OrderedDict[tuple[int, ...], CacheRow] = OrderedDict()
         self._lock = Lock()
 
-    def begin(
+    def fill(
         self,
-        decoder: RowDecoder,
+        row: CacheRow,
         tokens: Sequence[int],
-        image: EncodedImage | None,
-        *,
-        slots: int,
-    ) -> tuple[CacheRow, int]:
-        """A new row, and how many of ``tokens`` it already holds: never all of them."""
-        row = decoder.start(slots=slots, image=image)
-        best, shared = None, 0
+        others: Sequence[tuple[Sequence[int], CacheRow]] = (),
+    ) -> int:
+        """Fill an empty row with the longest beginning of ``tokens`` that a kept row holds, or one
+        of ``others`` (tokens and their row); how many these are, never all of ``tokens``."""
+        best, longest = None, 0
         with self._lock:
-            for key, kept in self._rows.items():
-                if kept.image is image and (common := _common(key, tokens)) > shared:
-                    best, shared = key, common
-            shared = min(shared, len(tokens) - 1)
-            if best is not None and shared:
-                self._rows.move_to_end(best)
-                row.copy_prefix(self._rows[best], shared)
-        return row, shared
+            for given, other in [*self._rows.items(), *others]:
+                held = min(common(given, tokens), other.used, len(tokens) - 1)
+                if other.image is row.image and held > longest:
+                    best, longest = other, held
+            for key, kept in list(self._rows.items()):
+                if kept is best:
+                    self._rows.move_to_end(key)
+            if best is not None:
+                row.copy_prefix(best, longest)
+        return longest
 
     def keep(self, row: CacheRow, tokens: Sequence[int]) -> None:
         """Keep a row that holds ``tokens`` and maybe an answer, which is forgotten."""
@@ -55,7 +55,7 @@ class PrefixCache:
                 self._rows.popitem(last=False)
 
 
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
+def common(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens both begin with."""
     for place, (one, other) in enumerate(zip(first, second, strict=False)):
         if one != other:

@@ -68,6 +68,14 @@ class Work(NamedTuple):
 class RowDecoder:
     """The text model of a decoder, for rows that advance independently."""
 
+    prompt_part = 256
+    """Tokens of prompts to read in one pass while other rows are being written: so many that each
+    costs little, and so few that the others do not wait for long."""
+    drafted = 16
+    """Tokens of all drafts in one pass; it takes little longer for so many."""
+    kept_slots = 4096
+    """Tokens of earlier prompts whose keys and values may be kept."""
+
     def __init__(self, decoder: "Decoder") -> None:
         self.decoder = decoder
         self._own = [layer for layer in decoder.layers if layer.cross is None]
@@ -94,7 +102,7 @@ class RowDecoder:
         asked: list[int] = []
         start = 0
         for row, tokens, count in work:
-            spans.append(_Span(row, start, len(tokens)))
+            spans.append(_Span(row, start, len(tokens), _causal(row, len(tokens), device)))
             start += len(tokens)
             asked += range(start - count, start)
             if row.image_at is None and decoder.image_token in tokens:
@@ -135,9 +143,8 @@ class RowDecoder:
             stop = span.row.used + span.count
             keys[0, :, span.row.used : stop] = key[span.tokens].transpose(0, 1)
             values[0, :, span.row.used : stop] = value[span.tokens].transpose(0, 1)
-            mask = span.causal(keys.device) if span.row.used else None
             mixed.append(
-                _attend(query[span.tokens], keys[:, :, :stop], values[:, :, :stop], mask, True)
+                _attend(query[span.tokens], keys[:, :, :stop], values[:, :, :stop], span.mask, True)
             )
         hidden = hidden + layer.output(_joined(mixed))
         return hidden + layer.feed_forward(hidden)
@@ -191,6 +198,8 @@ class _Span:
     row: CacheRow
     start: int
     count: int
+    mask: Tensor | None
+    """(tokens, slots), what each may attend to in its row; None where that is plain."""
 
     @property
     def tokens(self) -> slice:
@@ -202,14 +211,6 @@ class _Span:
         at = self.row.image_at
         return self.count if at is None else min(self.count, max(0, at - self.row.used))
 
-    def causal(self, device: torch.device) -> Tensor | None:
-        """(tokens, slots), what each may attend to; None for a single token."""
-        if self.count == 1:
-            return None
-        used = self.row.used
-        whole = torch.ones(self.count, used + self.count, dtype=torch.bool, device=device)
-        return whole.tril(used)
-
     def tiles(self, image: EncodedImage) -> Tensor | None:
         """(tokens, tiles * patches): padding tiles are for tokens before the image alone."""
         if image.tile_mask is None:
@@ -219,6 +220,14 @@ class _Span:
             before = torch.arange(self.count, device=mask.device) < self.before_image
             mask = mask | before[:, None]
         return mask
+
+
+def _causal(row: CacheRow, count: int, device: torch.device) -> Tensor | None:
+    """What new tokens may attend to; None for a single token, or the first of a row."""
+    if count == 1 or not row.used:
+        return None
+    whole = torch.ones(count, row.used + count, dtype=torch.bool, device=device)
+    return whole.tril(row.used)
 
 
 def _attend(

@@ -29,20 +29,23 @@ class IncrementalText:
     """The text of an answer in pieces, while its tokens arrive."""
 
     def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
-        """``decode`` turns all tokens of an answer into text."""
+        """``decode`` turns tokens of an answer into text."""
         self._decode = decode
-        self._tokens: list[int] = []
-        self._emitted = ""
+        self._before: list[int] = []
+        """Tokens of the last piece: a tokenizer may treat the first of a text as special."""
+        self._new: list[int] = []
+        """Tokens after these, whose text was not returned yet."""
 
     def append(self, token: int) -> str:
         """The text that ``token`` adds; empty while a character is incomplete."""
-        self._tokens.append(token)
-        text = self._decode(self._tokens)
+        self._new.append(token)
+        text = self.rest()
         if text.endswith("\N{REPLACEMENT CHARACTER}"):
             return ""
-        piece, self._emitted = text[len(self._emitted) :], text
-        return piece
+        self._before, self._new = self._new, []
+        return text
 
     def rest(self) -> str:
         """What no `append` has returned yet."""
-        return self._decode(self._tokens)[len(self._emitted) :]
+        begun = len(self._decode(self._before))
+        return self._decode([*self._before, *self._new])[begun:]

@@ -7,16 +7,17 @@ logits = rows.extend([Work(row, prompt), Work(other, [token])])
 `generator.mllama.decoding.rows.RowDecoder` for a GPU. Single tokens of several rows run as one step
 over the first places: in buckets of places and of slots, so that attention reads little more than
 what is filled, and few steps are recorded. Anything longer, as a part of a prompt, runs as it does
-there, in the same caches. Not used by `load_model` yet: it has not been measured on a GPU.
+there, in the same caches, and a row for which no place is free or long enough has one of its own.
 """
 
 from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from db.errors import TooLargeError
 from generator.mllama.decoding.cuda_graph import RecordedCall
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.layer import Layer, rotate
@@ -30,7 +31,12 @@ Compile = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
 
 class SlotDecoder(RowDecoder):
-    """Rows of one decoder in ``places`` of ``slots`` tokens each."""
+    """Rows of one decoder in ``places`` of ``slots`` tokens each. Safe to use from several threads,
+    one after another."""
+
+    prompt_part = 512
+    drafted = 0
+    kept_slots = 0
 
     def __init__(
         self,
@@ -57,6 +63,24 @@ class SlotDecoder(RowDecoder):
         self._steps: dict[tuple[int, int, bool], RecordedCall] = {}
         step: Callable[..., Tensor] = self._step
         self._run = step if compile_step is None else compile_step(step)
+        self._lock = Lock()
+
+    @classmethod
+    def fitting(cls, decoder: Decoder, *, places: int, slots: int) -> Self:
+        """As many places as half of the GPU's free memory holds, at most ``places``."""
+        vision, text = decoder.model.config.vision_config, decoder.text.embed_tokens.weight
+        patches = (vision.image_size // vision.patch_size) ** 2 + 1
+        image_tokens = vision.max_num_tiles * patches
+        crossing = sum(layer.cross is not None for layer in decoder.layers)
+        tokens = (len(decoder.layers) - crossing) * slots + crossing * image_tokens
+        place = 2 * tokens * decoder.key_heads * decoder.head_size * text.itemsize
+        free, _ = torch.cuda.mem_get_info(decoder.device)
+        fitting = max(1, min(places, free // 2 // place))
+        return cls(decoder, places=fitting, slots=slots, image_tokens=image_tokens)
+
+    @property
+    def places(self) -> int:
+        return len(self._seen)
 
     @property
     def bytes(self) -> int:
@@ -65,12 +89,11 @@ class SlotDecoder(RowDecoder):
         return sum(part.nbytes for part in (*self._keys, *self._values, *pairs))
 
     def start(self, *, slots: int, image: EncodedImage | None) -> CacheRow:
-        """Raises TooLargeError where no place is free, or a place has fewer slots."""
-        if not self._free or slots > self._keys[0].shape[2]:
-            raise TooLargeError(
-                f"{len(self._free)} places of {self._keys[0].shape[2]} tokens are free, and a row "
-                f"of {slots} was asked for: wait, or shorten the prompt"
-            )
+        with self._lock:
+            fits = self._free and slots <= self._keys[0].shape[2]
+            return self._place(image) if fits else super().start(slots=slots, image=image)
+
+    def _place(self, image: EncodedImage | None) -> CacheRow:
         place = min(self._free)
         self._free.remove(place)
         part = slice(place, place + 1)
@@ -90,11 +113,24 @@ class SlotDecoder(RowDecoder):
         return row
 
     def release(self, row: CacheRow) -> None:
-        self._free.append(self._places.pop(id(row)))
+        with self._lock:
+            place = self._places.pop(id(row), None)
+            if place is not None:
+                self._free.append(place)
 
-    @torch.inference_mode()
     def extend(self, work: Sequence[Work]) -> Tensor:
-        single = [one for one in work if len(one.tokens) == 1 and one.asked == 1 and one.row.used]
+        with self._lock, torch.inference_mode():
+            return self._extend(work)
+
+    def _extend(self, work: Sequence[Work]) -> Tensor:
+        single = [
+            one
+            for one in work
+            if len(one.tokens) == 1
+            and one.asked == 1
+            and one.row.used
+            and id(one.row) in self._places
+        ]
         with_image = [one for one in single if one.row.image is not None]
         if len(with_image) not in (0, len(single)):  # a step has an image in all rows or in none
             single = with_image

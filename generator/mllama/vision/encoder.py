@@ -6,6 +6,7 @@ image.pairs[0][0]                   # (rows, key heads, tiles * patches, head si
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Self
 
 import torch
@@ -13,11 +14,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.mllama.adapter_record import TileUse
+from generator.mllama.decoding.cuda_graph import RecordedCall
 from generator.mllama.vision.tower import VisionTower
 
 _MAX_BYTES = 4e9
 """Memory that images encoded together on a GPU may take in the vision encoder, at most a quarter of
 what is free."""
+_RECORDED_TILES = 4
+"""The most tiles in a recorded pass, which keeps its memory; of more, computing takes longer than
+launching."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +53,51 @@ class EncodedImage:
             hidden_before=self.hidden_before,
         )
 
+    def apart(self) -> list[Self]:
+        """Each row alone, as if it had been encoded so, in memory of its own."""
+        count = len(self.pairs[0][0]) if self.pairs else 1
+        return [self] if count == 1 else [self._alone(row) for row in range(count)]
+
+    def _alone(self, row: int) -> Self:
+        mask = None if self.tile_mask is None else self.tile_mask[row]
+        used = slice(None)
+        if mask is not None and self.hidden_before:  # padding is for the others' sake
+            used = slice(int(mask.sum()))
+        if mask is not None and mask[used].all():
+            mask = None
+        return type(self)(
+            pairs=[
+                (keys[row, None, :, used].clone(), values[row, None, :, used].clone())
+                for keys, values in self.pairs
+            ],
+            tile_mask=None if mask is None else mask[None, used],
+            hidden_before=self.hidden_before,
+        )
+
 
 class ImageEncoder:
     """The vision encoder, the projector and the key and value projections of cross-attention."""
 
     def __init__(
-        self, model: Any, crossing: Sequence[Any], *, head_size: int, tiles: TileUse = "all"
+        self,
+        model: Any,
+        crossing: Sequence[Any],
+        *,
+        head_size: int,
+        tiles: TileUse = "all",
+        records: bool = False,
     ) -> None:
-        """``crossing`` holds the cross-attention modules of ``model``, in their order."""
+        """``crossing`` holds the cross-attention modules of ``model``, in their order. With
+        ``records`` few tiles at once run as a recorded CUDA graph, which takes less time than to
+        launch the small kernels of an image one by one."""
         self._model = model
         self._tower = VisionTower(model.model.vision_model, model.config.vision_config)
         self._crossing = crossing
         self._head_size = head_size
         self._tiles = tiles
+        self._records = records
+        self._recorded: dict[tuple[int, int, bool], RecordedCall] = {}
+        self._lock = Lock()
         weight: Tensor = model.model.language_model.embed_tokens.weight
         self._device, self._itemsize = weight.device, weight.itemsize
 
@@ -96,11 +133,20 @@ class ImageEncoder:
 
     def _project(self, pixels: Pixels, rows: list[int], tiles: int, mask: Tensor | None) -> Tensor:
         """Some images in the width of the text model, (rows, tiles, patches, text width)."""
-        states = self._tower.encode(
-            pixels.values[rows, 0, :tiles].to(self._device),
-            pixels.aspect_ratio_ids[rows, 0].to(self._device),
-            None if mask is None else mask.to(self._device),
-        )
+        inputs = [pixels.values[rows, 0, :tiles], pixels.aspect_ratio_ids[rows, 0]]
+        if mask is not None:
+            inputs.append(mask)
+        inputs = [part.to(self._device) for part in inputs]
+        if not self._records or len(rows) * tiles > _RECORDED_TILES:
+            return self._projected(*inputs)
+        key = (len(rows), tiles, mask is None)
+        with self._lock:
+            if key not in self._recorded:
+                self._recorded[key] = RecordedCall(self._projected, inputs)
+            return self._recorded[key](*inputs)
+
+    def _projected(self, values: Tensor, ratio_ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        states = self._tower.encode(values, ratio_ids, mask)
         projected: Tensor = self._model.model.multi_modal_projector(states)
         return projected
 

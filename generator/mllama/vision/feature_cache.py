@@ -1,7 +1,7 @@
 """Encoded images by their content, so that several tasks on one study encode its image once.
 
 features = FeatureCache(encode, max_bytes=256_000_000)
-image = features.of(canvas)         # the same object as long as it is kept
+image, other = features.of([canvas, another])     # the same objects as long as they are kept
 """
 
 from collections import OrderedDict
@@ -25,20 +25,30 @@ class FeatureCache:
         self._images: OrderedDict[str, EncodedImage] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, image: Image.Image) -> EncodedImage:
-        key = sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
+    def of(self, images: Sequence[Image.Image]) -> list[EncodedImage]:
+        """Those that are not kept are encoded together."""
+        keys = [_digest(image) for image in images]
+        found: dict[str, EncodedImage] = {}
         with self._lock:
-            if key in self._images:
-                self._images.move_to_end(key)
-                return self._images[key]
-        encoded = self._encode([image])
-        with self._lock:
-            encoded = self._images.setdefault(key, encoded)
-            while len(self._images) > 1 and self._bytes() > self._max_bytes:
-                self._images.popitem(last=False)
-        return encoded
+            for key in keys:
+                if key in self._images:
+                    self._images.move_to_end(key)
+                    found[key] = self._images[key]
+        missing = {key: one for key, one in zip(keys, images, strict=True) if key not in found}
+        if missing:
+            encoded = self._encode(list(missing.values())).apart()
+            with self._lock:
+                for key, one in zip(missing, encoded, strict=True):
+                    found[key] = self._images.setdefault(key, one)
+                while len(self._images) > 1 and self._bytes() > self._max_bytes:
+                    self._images.popitem(last=False)
+        return [found[key] for key in keys]
 
     def _bytes(self) -> int:
         return sum(
             part.nbytes for one in self._images.values() for pair in one.pairs for part in pair
         )
+
+
+def _digest(image: Image.Image) -> str:
+    return sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()

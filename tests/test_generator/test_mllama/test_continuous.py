@@ -1,5 +1,9 @@
 """Answers that join and leave a running batch, drafts and kept prefixes change no text."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -101,7 +105,7 @@ def test_a_long_prompt_is_read_in_parts_while_others_are_written(
     expected: list[list[int]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("generator.mllama.decoding.continuous.PROMPT_PART", 7)
+    monkeypatch.setattr(RowDecoder, "prompt_part", 7)
     batch = batch_of(model, drafted=0)
     batch.join(asked(model, prompts[0]))
     batch.step()
@@ -131,6 +135,59 @@ def test_a_cancelled_answer_leaves_at_the_next_step(
     assert batch.numbers == [1]
 
 
+@contextmanager
+def watched(rows: RowDecoder) -> Iterator[list[list[int]]]:
+    """How many tokens of each row a pass has, pass by pass."""
+    passes: list[list[int]] = []
+    extend = rows.extend
+
+    def counted(work: Sequence[Work]) -> torch.Tensor:
+        passes.append([len(one.tokens) for one in work])
+        return extend(work)
+
+    rows.extend = counted  # type: ignore[method-assign]
+    try:
+        yield passes
+    finally:
+        rows.extend = extend  # type: ignore[method-assign]
+
+
+def test_prompts_that_wait_are_read_in_one_pass(
+    model: MllamaModel, prompts: list[Prompt], expected: list[list[int]]
+) -> None:
+    batch = batch_of(model, drafted=0)
+    waiting = [asked(model, prompt, number) for number, prompt in enumerate(prompts)]
+    for one in waiting:
+        batch.join(one)
+    with watched(model.rows) as passes:
+        steps = run(batch)
+    assert passes[0] == [len(one.tokens) for one in waiting]
+    assert passes[1] == [1, 1, 1]
+    assert [tokens_of(steps, number) for number in range(3)] == expected
+
+
+def test_what_is_read_in_one_pass_is_bounded_and_comes_in_order(
+    model: MllamaModel,
+    prompts: list[Prompt],
+    expected: list[list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RowDecoder, "prompt_part", 12)
+    batch = batch_of(model, drafted=0)
+    waiting = [asked(model, prompt, number) for number, prompt in enumerate(prompts)]
+    for one in waiting:
+        batch.join(one)
+    sizes = [len(one.tokens) for one in waiting]
+    with watched(model.rows) as passes:
+        steps = run(batch)
+    first = 8 * 12
+    assert sizes[0] < first < sizes[0] + sizes[1] + sizes[2]
+    assert sum(passes[0]) == first
+    writing = passes[0].index(passes[0][-1])  # prompts that the first pass read to their end
+    assert passes[1] == [*[1] * writing, 12]
+    assert [tokens_of(steps, number) for number in range(3)] == expected
+
+
 @pytest.mark.parametrize("again", [0, 1])
 def test_a_kept_prefix_is_not_computed_again_and_changes_no_text(
     model: MllamaModel, prompts: list[Prompt], expected: list[list[int]], again: int
@@ -141,37 +198,66 @@ def test_a_kept_prefix_is_not_computed_again_and_changes_no_text(
     tokens = first.tokens if again else longer
     batch.join(first)
     run(batch)
-    passed: list[int] = []
-    extend = model.rows.extend
-
-    def counted(work: list[Work]) -> torch.Tensor:
-        passed.append(sum(len(one.tokens) for one in work))
-        return extend(work)
-
     kept = Answering(number=0, tokens=tokens, image=first.image, options=OPTIONS)
-    model.rows.extend = counted  # type: ignore[method-assign, assignment]
-    try:
-        batch.join(kept)
+    batch.join(kept)
+    with watched(model.rows) as passes:
         written = tokens_of(run(batch))
-    finally:
-        model.rows.extend = extend  # type: ignore[method-assign]
-    assert passed[0] == (1 if again else len(longer) - len(first.tokens) + 3)
+    assert passes[0] == [1 if again else len(longer) - len(first.tokens) + 3]
     other = Answering(number=0, tokens=tokens, image=second.image, options=OPTIONS)
     fresh = batch_of(model)
     fresh.join(other)
     assert written == tokens_of(run(fresh))
 
 
+def test_prompts_with_the_same_beginning_on_one_image_read_it_once(
+    model: MllamaModel, prompts: list[Prompt], expected: list[list[int]]
+) -> None:
+    first, other = asked(model, prompts[0]), asked(model, prompts[2], 3)
+    ending = asked(model, prompts[1]).tokens[-9:]
+    follower = Answering(
+        number=1, tokens=[*first.tokens[:-3], *ending], image=first.image, options=OPTIONS
+    )
+    alone = batch_of(model, drafted=0)
+    alone.join(follower)
+    wanted = tokens_of(run(alone), 1)
+    late = Answering(number=2, tokens=follower.tokens, image=first.image, options=OPTIONS)
+    batch = batch_of(model, drafted=0)
+    for one in (first, follower, other):
+        batch.join(one)
+    with watched(model.rows) as passes:
+        steps = [batch.step(), batch.step()]
+        batch.join(late)
+        steps += run(batch)
+    assert passes[0] == [len(first.tokens), len(other.tokens)]
+    assert passes[1] == [1, 1, 9]
+    assert passes[2] == [1, 1, 1, 1]
+    assert [tokens_of(steps, n) for n in range(4)] == [expected[0], wanted, wanted, expected[2]]
+
+
+def test_a_prompt_goes_on_alone_where_the_one_it_waited_for_is_cancelled(
+    model: MllamaModel, prompts: list[Prompt], expected: list[list[int]]
+) -> None:
+    first = asked(model, prompts[0])
+    gone = replace(first, cancelled=lambda: True)
+    batch = batch_of(model, drafted=0)
+    batch.join(gone)
+    batch.join(replace(first, number=1))
+    steps = run(batch)
+    assert steps[0][0] == Written(0, [], True)
+    assert tokens_of(steps, 1) == expected[0]
+
+
 def test_a_prefix_on_another_image_is_not_shared(model: MllamaModel, prompts: list[Prompt]) -> None:
     cache = PrefixCache(slots=4096)
     tokens = model.prompt_tokens(prompts[0])
     image = model.encode_image([prompts[0].image])
-    row, _ = cache.begin(model.rows, tokens, image, slots=99)
+    row = model.rows.start(slots=99, image=image)
+    assert cache.fill(row, tokens) == 0
     model.rows.extend([Work(row, tokens)])
     cache.keep(row, tokens)
-    assert cache.begin(model.rows, tokens, image, slots=99)[1] == len(tokens) - 1
+    assert cache.fill(model.rows.start(slots=99, image=image), tokens) == len(tokens) - 1
     other = model.encode_image([prompts[2].image])
-    assert cache.begin(model.rows, tokens, other, slots=99)[1] == 0
+    assert cache.fill(model.rows.start(slots=99, image=other), tokens) == 0
 
 
 def test_rows_together_give_the_logits_of_each_alone(

@@ -26,8 +26,10 @@ from generator.assessment.calibration import Calibration
 from generator.mllama.adapter import attach
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.checkpoint import base_sha256, find_folder
+from generator.mllama.decoding.sampling import IncrementalText
 from generator.mllama.load import Quantization, load_model
 from generator.mllama.model import MllamaModel
+from generator.mllama.vision.feature_cache import FeatureCache
 from generator.prompts import PROMPT_VERSION, Prompt, messages
 from generator.vision_language import DecodingOptions, PromptTooLongError, VisionLanguageModel
 from tests.conftest import ROOT
@@ -136,6 +138,28 @@ def test_pieces_join_to_the_answer(model: MllamaModel) -> None:
         assert "".join(pieces) == model.generate([prompt], SHORT)[0]
 
 
+def test_pieces_join_to_the_text_of_any_tokens(model: MllamaModel) -> None:
+    """Among them incomplete characters, as random tokens have."""
+    draw = np.random.default_rng(0)
+    size = model.decoder.text.embed_tokens.weight.shape[0] - 8
+    incomplete = 0
+    for _ in range(50):
+        tokens = draw.integers(0, size, 40).tolist()
+        tokens[7:7] = model.processor.encode(" naïve — 5 µg")
+        text = IncrementalText(model.processor.decode)
+        pieces = [text.append(token) for token in tokens]
+        incomplete += pieces.count("")
+        whole = model.processor.decode(tokens)
+        assert "".join(pieces) + text.rest() == whole
+    assert incomplete > 50
+
+
+def test_pieces_keep_the_spaces_that_a_tokenizer_drops_from_the_beginning_of_a_text() -> None:
+    words = ["", " a", " b", " ", "c"]
+    text = IncrementalText(lambda tokens: "".join(words[token] for token in tokens).lstrip())
+    assert [text.append(token) for token in (1, 2, 3, 4, 1)] == ["a", " b", " ", "c", " a"]
+
+
 def test_an_answer_ends_where_the_model_ends_it(root: Path, copy: Path) -> None:
     prompt = image_prompt("Describe this film.", tiles=2)
     whole = load_model(root / "base", device="cpu", quantization="none").generate([prompt], SHORT)
@@ -194,6 +218,34 @@ def test_a_cancelled_answer_ends_and_the_others_go_on(model: MllamaModel) -> Non
     with counted(model) as calls:
         assert list(model.stream_all(prompts, SHORT, cancelled=lambda _: True)) == []
         assert calls["extend"] == 0
+
+
+@pytest.mark.parametrize(("between", "passes"), [(1, [2, 1, 1]), (8, [2, 2])])
+def test_images_of_prompts_that_join_are_encoded_together_but_few_between_steps(
+    model: MllamaModel, monkeypatch: pytest.MonkeyPatch, between: int, passes: list[int]
+) -> None:
+    """So that the answers being written wait for few images at a time."""
+    prompts = [image_prompt("Write a report", seed=20 * between + seed) for seed in range(4)]
+    encoded: list[int] = []
+    waiting = [prompts[2:]]
+
+    def encode_some(images: list[Any]) -> Any:
+        encoded.append(len(images))
+        return model._encode_some(images)
+
+    features = FeatureCache(encode_some, max_bytes=10**9)
+    monkeypatch.setattr(model, "_features", features)
+    monkeypatch.setattr(model, "_images_between", between)
+
+    def more(_: int) -> list[Prompt]:
+        return waiting.pop() if waiting and encoded else []
+
+    pieces = dict.fromkeys(range(4), "")
+    for number, piece in model.stream_all(prompts[:2], SHORT, more=more):
+        pieces[number] += piece if isinstance(piece, str) else ""
+    assert encoded == passes
+    monkeypatch.undo()
+    assert list(pieces.values()) == model.generate(prompts, SHORT)
 
 
 def test_draws_follow_the_seed_and_not_the_company(model: MllamaModel) -> None:

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from db.errors import TooLargeError
 from generator.mllama.decoding.continuous import Answering, ContinuousBatch
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.prefix_cache import PrefixCache
@@ -63,16 +62,51 @@ def test_answers_in_places_are_those_of_rows_of_their_own(
     assert sorted(slots._free) == [0, 1]
 
 
-def test_a_row_without_a_place_is_refused_before_it_starts(model: MllamaModel) -> None:
+def test_a_row_without_a_place_has_a_cache_of_its_own(model: MllamaModel) -> None:
     slots = SlotDecoder(model.decoder, places=1, slots=64, image_tokens=10)
-    with pytest.raises(TooLargeError, match="places of 64 tokens"):
-        slots.start(slots=65, image=None)
-    row = slots.start(slots=64, image=None)
-    with pytest.raises(TooLargeError, match="0 places"):
-        slots.start(slots=64, image=None)
-    slots.release(row)
-    again = slots.start(slots=64, image=None)
-    logits = slots.extend([Work(again, [5, 6, 7])])
-    torch.testing.assert_close(
-        logits, model.decoder.prefill([[5, 6, 7]], None, room=0)[1], rtol=1e-4, atol=1e-4
+    first, second = [5, 6, 7], [8, 9]
+    rows = [
+        slots.start(slots=65, image=None),  # too long for a place
+        slots.start(slots=64, image=None),
+        slots.start(slots=64, image=None),  # none is free
+    ]
+    for row, tokens in zip(rows, (first, second, first), strict=True):
+        slots.extend([Work(row, tokens)])
+    logits = slots.extend([Work(row, [11]) for row in rows])
+    expected = torch.cat(
+        [
+            model.decoder.prefill([[*tokens, 11]], None, room=0)[1]
+            for tokens in (first, second, first)
+        ]
     )
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+    for row in rows:
+        slots.release(row)
+    assert slots._free == [0]
+
+
+def test_answers_that_nobody_waits_for_free_their_places(model: MllamaModel) -> None:
+    slots = SlotDecoder(model.decoder, places=2, slots=128, image_tokens=10)
+    batch = ContinuousBatch(slots, frozenset(), PrefixCache(slots=0))
+    for number in range(2):
+        options = DecodingOptions(max_new_tokens=9)
+        batch.join(Answering(number=number, tokens=[5, 6, 7], image=None, options=options))
+    batch.step()
+    assert slots._free == []
+    batch.close()
+    assert sorted(slots._free) == [0, 1]
+    assert batch.numbers == []
+
+
+@pytest.mark.parametrize(("free", "places"), [(10**12, 8), (0, 1)])
+def test_places_take_half_of_the_free_memory_at_most(
+    model: MllamaModel, monkeypatch: pytest.MonkeyPatch, free: int, places: int
+) -> None:
+    def memory(device: torch.device) -> tuple[int, int]:
+        return free, 10**12
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", memory)
+    slots = SlotDecoder.fitting(model.decoder, places=8, slots=64)
+    assert slots.places == places
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (6 * slots.bytes // places, 1))
+    assert SlotDecoder.fitting(model.decoder, places=8, slots=64).places == 3

@@ -1,12 +1,13 @@
 """Only the tiles that hold a part of the image: what that equals, and what it does not."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from transformers.models.mllama import modeling_mllama
 
@@ -18,6 +19,7 @@ from generator.mllama.decoding.rows import Work
 from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
 from generator.mllama.vision.encoder import EncodedImage
+from generator.mllama.vision.feature_cache import FeatureCache
 from generator.prompts import PROMPT_VERSION
 from tests.support.models.mllama_models import drawn_canvas, write_adapter, write_mllama
 
@@ -96,6 +98,50 @@ def test_images_together_are_encoded_as_alone(model: MllamaModel) -> None:
     ):
         torch.testing.assert_close(keys[:1, :, :patches], expected_keys, **CLOSE)
         torch.testing.assert_close(values[:1, :, :patches], expected_values, **CLOSE)
+
+
+@pytest.mark.parametrize("use", ["real", "all"])
+@pytest.mark.parametrize("tiles", [(1, 2), (1, 1), (2,)])
+def test_images_taken_apart_are_what_each_alone_gives(
+    model: MllamaModel, use: TileUse, tiles: tuple[int, ...]
+) -> None:
+    apart = encode(model, use, *tiles).apart()
+    assert len(apart) == len(tiles)
+    decoder = Decoder(model.decoder.model, tiles=use)
+    for place, (one, count) in enumerate(zip(apart, tiles, strict=True)):
+        canvas = drawn_canvas(count, seed=place)
+        alone = decoder.encode_image(model.processor.tiling.pixels([canvas]))
+        assert one.hidden_before == alone.hidden_before
+        assert (one.tile_mask is None) == (alone.tile_mask is None)
+        if one.tile_mask is not None:
+            assert one.tile_mask.tolist() == alone.tile_mask.tolist()
+        for pair, expected in zip(one.pairs, alone.pairs, strict=True):
+            torch.testing.assert_close(pair[0], expected[0], **CLOSE)
+            torch.testing.assert_close(pair[1], expected[1], **CLOSE)
+
+
+def test_images_that_are_not_kept_are_encoded_together(model: MllamaModel) -> None:
+    encoded: list[int] = []
+
+    def encode_some(images: Sequence[Image.Image]) -> EncodedImage:
+        encoded.append(len(images))
+        return model._encode_some(images)
+
+    first, second, third = (drawn_canvas(1, seed=seed) for seed in range(3))
+    size = sum(keys.nbytes + values.nbytes for keys, values in encode_some([first]).pairs)
+    features = FeatureCache(encode_some, max_bytes=2 * size)
+    (one,) = features.of([first])
+    again, other, same = features.of([first, second, second])
+    assert again is one and other is same
+    assert features.of([]) == []
+    assert encoded == [1, 1, 1]
+    features.of([third])
+    assert features.of([second])[0] is other
+    assert features.of([third, first])[1] is not one
+    assert encoded == [1, 1, 1, 1, 1]
+    fresh = FeatureCache(encode_some, max_bytes=10**9)
+    fresh.of([first, second, third])
+    assert encoded[-1] == 3
 
 
 def test_a_prompt_that_begins_with_its_image_is_read_alike(model: MllamaModel) -> None:
