@@ -4,11 +4,11 @@
 
 Every report plants a name, a number, a date, an indication and a question of its own, in headers as
 machines write them, in text chunks of images, in file names and in forms, over every route that
-takes any; some have a prior study of the patient, with headers and a report. Half of the reports
-are made and deleted. While the other half is made, and large uploads are on their way, the server
-is killed with SIGKILL; it is started again, everything is deleted, and it is stopped. The folder of
-the database, the log and the temporary folders are searched for all that was planted, as UTF-8,
-UTF-16 and base64, and in names of files.
+takes any, and in studies of a PACS; some have a prior study of the patient, with headers and a
+report. Half of the reports are made and deleted. While the other half is made, and large uploads
+are on their way, the server is killed with SIGKILL; it is started again, everything is deleted, and
+it is stopped. The folder of the database, the log and the temporary folders are searched for all
+that was planted, as UTF-8, UTF-16 and base64, and in names of files.
 
 After the kill, what was deleted, and what belongs to no stored report, may be in the folder for
 temporary files alone; after the stop nothing may be anywhere. Options of the server go behind
@@ -47,6 +47,7 @@ from tests.robustness.kill import IndexServer, Server, split, start
 from tests.support.dicoms import write_dicom
 from tests.support.radiographs import draw_radiograph
 from tests.support.service.clients import LATER, STREAM
+from tests.support.service.patient_archive import archive
 
 STEM = "quelltopf"
 """All planted words contain it, so that one search finds them, also in base64."""
@@ -61,6 +62,8 @@ _CORES = tuple(
 )
 """What base64 makes of the middle of the stem, by its place in a group of three bytes."""
 _FIRST_DAY = date(1911, 1, 1)
+_WAYS = 9
+"""Of asking for a report, which patients take in turn."""
 _MEGABYTES = 3
 """Of an upload that is on its way at the kill: more than is kept in memory."""
 
@@ -110,6 +113,10 @@ class Patient:
         return frozenset(word.lower().encode() for word in words)
 
     @property
+    def study(self) -> str:
+        return str(generate_uid(entropy_srcs=[str(self.number)]))
+
+    @property
     def header(self) -> dict[str, Any]:
         """As machines write it, one way or another."""
         day = self.born
@@ -138,7 +145,8 @@ class Patient:
             "AdditionalPatientHistory": self.word("h"),
             "OtherPatientIDs": f"{self.record}\\{self.record}",
             "SpecificCharacterSet": ("ISO_IR 100", "ISO_IR 192", self.word("e"))[pick % 3],
-            "StudyInstanceUID": generate_uid(entropy_srcs=[str(pick)]),
+            "StudyInstanceUID": self.study,
+            "SeriesInstanceUID": generate_uid(entropy_srcs=[str(pick), "series"]),
         }
 
     def file(self, folder: Path, kind: str, *, prior: bool = False) -> tuple[str, bytes]:
@@ -159,6 +167,10 @@ class Patient:
             comment = f"{self.word('k')} {self.record} {self.born:%Y%m%d}.".encode()
             Image.fromarray(pixels).save(stream, "JPEG", quality=95, comment=comment)
         return f"{self.word('f')} {self.record} {self.born:%Y%m%d}.{kind}", stream.getvalue()
+
+
+def patients(count: int) -> list[Patient]:
+    return [Patient(number=number) for number in range(count)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,10 +258,10 @@ class _Run:
         self._server = Watched(server=server, folder=self._temporary)
         self._database = self._served / "app.sqlite3"
         self._own = self._served / "app.sqlite3.tmp"
-        self._patients = [Patient(number=number) for number in range(reports)]
+        self._patients = patients(reports)
         kinds = ("dcm", "png", "dcm", "jpg")
         self._files = {  # here, because warnings are silenced for one thread alone
-            one: one.file(self._drawn, kinds[one.number // 8 % 4]) for one in self._patients
+            one: one.file(self._drawn, kinds[one.number // _WAYS % 4]) for one in self._patients
         }
         self._dicoms = {one: one.file(self._drawn, "dcm") for one in self._patients}
         self._priors = {one: one.file(self._drawn, "dcm", prior=True) for one in self._patients}
@@ -334,7 +346,7 @@ class _Run:
         form = {"indication": patient.indication}
         before = [*files, ("prior_images", self._priors[patient])]
         compared = {**form, "prior_report": patient.prior_report}
-        way = patient.number % 8
+        way = patient.number % _WAYS
         with suppress(httpx.TransportError):
             if way == 0:
                 answer = client.post("/reports", files=before, data=compared)
@@ -352,8 +364,10 @@ class _Run:
                 answer = self._store(client, patient)
             elif way == 6:
                 answer = client.post("/v1/chat/completions", json=self._chat(patient, data))
-            else:
+            elif way == 7:
                 answer = client.post("/classifications", files=files, data=form, headers=LATER)
+            else:
+                answer = self._from_pacs(client, patient)
             self._count(f"{way} {answer.status_code}")
             self._count(f"search {client.post('/searches', files=files).status_code}")
             client.post("/searches", files=files, data={"exclude_patient": patient.record})
@@ -385,6 +399,22 @@ class _Run:
         kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
         body = head + data + f"\r\n--{boundary}--\r\n".encode()
         return client.post("/studies", content=body, headers={"content-type": kind})
+
+    def _from_pacs(self, client: httpx.Client, patient: Patient) -> httpx.Response:
+        """Search for the patient, report on the study found, and send the report back."""
+        found = client.post("/pacs/searches", json={"patient_id": patient.record})
+        self._count(f"pacs search {found.status_code}")
+        asked = {"study": patient.study, "indication": patient.indication}
+        answer = client.post("/pacs/reports", json=asked)
+        if answer.status_code == 201:
+            sent = {
+                "generation": answer.json()["id"],
+                "study": patient.study,
+                "target": found.json()["target"],
+            }
+            sending = client.post("/pacs/send-back", json=sent)
+            self._count(f"pacs sent {sending.status_code}")
+        return answer
 
     @staticmethod
     def _chat(patient: Patient, data: bytes) -> dict[str, Any]:
@@ -491,8 +521,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     ours, behind = split(sys.argv[1:])
     arguments = parser.parse_args(ours)
-    server = IndexServer(index=arguments.index, options=behind)
-    with tempfile.TemporaryDirectory() as folder:
+    planted = patients(arguments.reports)
+    with (
+        tempfile.TemporaryDirectory() as drawn,
+        archive(planted, Path(drawn)) as pacs,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        server = IndexServer(index=arguments.index, options=["--pacs", pacs, *behind])
         outcome = run(server, Path(folder), reports=arguments.reports, seed=arguments.seed)
     print(json.dumps(dict(sorted(outcome.answers.items()))))
     print(f"{outcome.planted} patients planted; searched {dict(outcome.searched)} bytes")

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,35 +10,47 @@ import uvicorn
 
 from api.listening import server_options
 from api.middleware.observability import log_to_stderr
+from api.pacs.client import Pacs
+from api.pacs.connection import PacsConnection
 from api.settings import Settings
 from api.temporary_files import temporary_files
 from db.engines.engine import held
-from tests.robustness.personal_data import Patient, planted_in, run, search
+from tests.robustness.personal_data import Patient, patients, planted_in, run, search
+from tests.support.service.patient_archive import archive
 from tests.support.service.services import an_app
 from tests.support.service.writers import TalkingWriter
 
 
+@dataclass(frozen=True, kw_only=True)
 class AnsweringServer:
     """A service that needs no index and no model, and answers questions."""
 
     imports: ClassVar[Sequence[str]] = (__name__,)
+    pacs: str
+    """Its address."""
 
     def __call__(self, database: Path, port: int) -> None:
         settings = Settings(database_path=database, port=port)
         log_to_stderr(settings, as_json=True)
         with held(database), temporary_files(database.with_name(f"{database.name}.tmp")):
-            app = an_app(database.parent, backend=TalkingWriter())
+            pacs = Pacs(PacsConnection(self.pacs))
+            app = an_app(database.parent, backend=TalkingWriter(), pacs=pacs)
             uvicorn.run(app, port=port, log_config=None, **server_options(settings))
 
 
 def test_nothing_of_a_patient_is_left_after_deletion_a_kill_and_a_stop(tmp_path: Path) -> None:
-    outcome = run(AnsweringServer(), tmp_path, reports=32, seed=1)
+    work, drawn = tmp_path / "work", tmp_path / "drawn"
+    work.mkdir()
+    drawn.mkdir()
+    with archive(patients(36), drawn) as pacs:
+        outcome = run(AnsweringServer(pacs=pacs), work, reports=36, seed=1)
     assert outcome.good, outcome
-    assert outcome.answers["3 201"] >= 4 and outcome.answers["delete 204"] > 16, outcome.answers
+    assert min(outcome.answers[one] for one in ("pacs search 200", "pacs sent 201")) >= 2
+    assert outcome.answers["3 201"] >= 3 and outcome.answers["delete 204"] > 16, outcome.answers
     assert min(outcome.searched.values()) > 100_000
-    database = tmp_path / "service" / "app.sqlite3"
+    database = work / "service" / "app.sqlite3"
     assert database.stat().st_mode & 0o777 == 0o600
-    assert list((tmp_path / "service" / "app.sqlite3.tmp").iterdir()) == []
+    assert list((work / "service" / "app.sqlite3.tmp").iterdir()) == []
 
 
 def test_the_search_finds_what_is_planted_in_every_form(tmp_path: Path) -> None:
