@@ -176,6 +176,7 @@ def log_to_stderr(settings: Settings, *, as_json: bool) -> None:
         "httpx",
         "httpx2",
         "mcp",
+        "sqlalchemy.pool",
     ):  # verbose, and they quote texts
         logging.getLogger(library).setLevel(logging.ERROR)
     if not (as_json or settings.require_keys):

@@ -53,14 +53,12 @@ class PublishedVersion:
             raise NotFoundError(
                 f"{shown(url)} holds no index: publish one with 'python -m indexer publish'"
             )
-        if row.layout != LAYOUT:
-            age, cure = (
-                ("a newer", "update the program")
-                if row.layout > LAYOUT
-                else ("an older", "publish the index again")
-            )
+        if row.layout > LAYOUT:
+            raise newer_release(shown(url))
+        if row.layout < LAYOUT:
             raise MismatchError(
-                f"{shown(url)} holds an index that {age} release of the program published: {cure}"
+                f"{shown(url)} holds an index that an older release of the program published: "
+                "publish the index again"
             )
         before = str(url.query.get("options", ""))
         kept = re.sub(r"-c\s*search_path=\S+", "", before).strip()
@@ -145,6 +143,12 @@ def version_numbers(url: URL) -> list[int]:
     Raises UserError if the database cannot be used.
     """
     return [row.version for row in _versions(url)]
+
+
+def newer_release(place: str) -> MismatchError:
+    return MismatchError(
+        f"{place} holds an index that a newer release of the program published: update the program"
+    )
 
 
 def _versions(url: URL) -> Sequence[Row[Any]]:

@@ -24,7 +24,7 @@ from db.engines.location import shown
 from db.engines.postgresql import INDEX, exclude_writers, open_postgresql
 from db.engines.sqlite import LOCK_TIMEOUT
 from db.errors import UserError
-from db.index.published import LAYOUT, named_errors
+from db.index.published import LAYOUT, named_errors, newer_release
 from db.index.store import CaseStore
 from db.index.vector_rows import VectorRows
 
@@ -94,12 +94,19 @@ class Draft:
         self._dim = self._count = 0
 
     def current(self) -> tuple[int, str, str] | None:
-        """Return number, fingerprint and manifest of the version that is current until now."""
+        """Return number, fingerprint and manifest of the version that is current until now.
+
+        Raises MismatchError if a newer release of the program published it.
+        """
         row = self._connection.exec_driver_sql(
-            "SELECT version, fingerprint, manifest FROM index_versions "
+            "SELECT version, fingerprint, layout, manifest FROM index_versions "
             "ORDER BY version DESC LIMIT 1"
         ).first()
-        return None if row is None else (row.version, row.fingerprint, row.manifest)
+        if row is None:
+            return None
+        if row.layout > LAYOUT:
+            raise newer_release(self._name)
+        return row.version, row.fingerprint, row.manifest
 
     def begin(self, version: int, fingerprint: str) -> None:
         """Create the tables of a version."""

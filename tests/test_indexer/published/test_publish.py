@@ -252,6 +252,20 @@ def test_tables_of_another_release_are_refused(
         open_index(url)
 
 
+def test_nothing_follows_what_a_newer_release_published(tmp_path: Path, url: URL) -> None:
+    root, encoder = tmp_path / "index", ThumbnailEncoder()
+    build(JsonLines(write_studies(tmp_path / "one", 8)), encoder, root)
+    publish(root, url)
+    run_sql(url, "UPDATE index_versions SET layout = 99")
+    add(JsonLines(write_studies(tmp_path / "two", 2), name="more"), encoder, root)
+    with pytest.raises(MismatchError, match="that a newer release of the program published"):
+        publish(root, url)
+    run_sql(url, "UPDATE index_versions SET layout = 2 WHERE version = 1")
+    index = open_index(url)
+    assert index.manifest.studies == 8
+    index.close()
+
+
 def test_a_manifest_of_a_newer_format_is_refused(index_dir: Path, url: URL) -> None:
     publish(index_dir, url)
     run_sql(
