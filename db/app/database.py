@@ -54,6 +54,9 @@ class AppDatabase:
             location = location.resolve()
         with prepared(location, lock_timeout=lock_timeout) as engine:
             migrate(engine, name=shown(location))
+            if presence is not None:
+                presence.use_tables()
+                migrate(engine, name=shown(location))  # refuses what another did in between
         opened = cls(engine, presence)
         opened.empty_log()  # what a killed process left
         opened.entries_at_open = opened.audit.last_number()

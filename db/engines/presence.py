@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _SCHEMA, _PROCESS = 0x6378_7204, 0x6378_7205
 """Advisory locks: of the processes that use the tables as they are, and of each process."""
+_USE_TABLES = f"SELECT pg_advisory_lock_shared({_SCHEMA}, {HERE})"
 _MINE = "hashtext(current_schema() || %(name)s)"
 _SILENT_SECONDS = 20
 """After which a host that does not answer has gone."""
@@ -47,6 +48,9 @@ class Presence:
 
     def __init__(self) -> None:
         self.name = uuid4().hex
+
+    def use_tables(self) -> None:
+        """Let no other process change the tables as long as this one runs."""
 
     def renew(self) -> None:
         """Make sure that other processes see this one."""
@@ -63,7 +67,7 @@ class SharedPresence(Presence):
     def __init__(self, url: URL) -> None:
         """Raises UserError if the database cannot be used, or a program has it to itself."""
         super().__init__()
-        self._place = shown(url)
+        self._url = url
         silent = " ".join(f"-c {name}={value}" for name, value in _KEEPALIVE.items())
         asked = f"{url.query.get('options', '')} {silent}".strip()
         self._engine: Engine = open_postgresql(
@@ -71,8 +75,17 @@ class SharedPresence(Presence):
         )
         self._guard = threading.Lock()
         self._connection: Connection | None = None
+        self._uses_tables = False
         with named_errors(url):
             self._connection = self._locked()
+
+    def use_tables(self) -> None:
+        with self._guard, named_errors(self._url):
+            if self._connection is None:
+                self._connection = self._locked()
+            if not self._uses_tables:
+                self._connection.exec_driver_sql(_USE_TABLES)
+                self._uses_tables = True
 
     def renew(self) -> None:
         """Take the locks again if the connection was lost. Raises sqlalchemy.exc.DatabaseError, or
@@ -110,9 +123,10 @@ class SharedPresence(Presence):
             shared = f"SELECT pg_try_advisory_lock_shared({SERVER}, {HERE})"
             if not connection.exec_driver_sql(shared).scalar_one():
                 raise UserError(
-                    f"{self._place} is being copied or restored: wait until that has ended"
+                    f"{shown(self._url)} is being copied or restored: wait until that has ended"
                 )
-            connection.exec_driver_sql(f"SELECT pg_advisory_lock_shared({_SCHEMA}, {HERE})")
+            if self._uses_tables:
+                connection.exec_driver_sql(_USE_TABLES)
             mine = f"SELECT pg_advisory_lock({_PROCESS}, {_MINE})"
             connection.exec_driver_sql(mine, {"name": self.name})
         except BaseException:

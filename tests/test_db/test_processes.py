@@ -179,7 +179,7 @@ def test_tables_are_not_changed_while_an_earlier_version_serves_them(
     postgresql_server: PostgresServer,
 ) -> None:
     url = postgresql_server.alone()
-    with serving(url):
+    with serving(url) as presence, AppDatabase.open(url, presence=presence):
         run_sql(
             url,
             "UPDATE alembic_version SET version_num = '0012'",
@@ -190,6 +190,36 @@ def test_tables_are_not_changed_while_an_earlier_version_serves_them(
             AppDatabase.open(url)
     wait_for(lambda: AppDatabase.open(url).close())
     assert counted(url, "request_counts") == 0
+
+
+def test_the_first_processes_of_a_new_database_lay_out_its_tables(
+    postgresql_server: PostgresServer,
+) -> None:
+    url = postgresql_server.empty()
+    with ExitStack() as processes:
+        for _ in range(2):
+            presence = processes.enter_context(serving(url))
+            processes.enter_context(AppDatabase.open(url, presence=presence))
+        assert counted(url, "request_counts") == 0
+        run_sql(url, "UPDATE alembic_version SET version_num = '0012'")
+        with pytest.raises(MismatchError, match="served by an earlier version"):
+            AppDatabase.open(url)
+
+
+def test_what_a_newer_version_changed_meanwhile_is_not_served(
+    postgresql_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql_server.alone()
+    with serving(url) as presence:
+        use = presence.use_tables
+
+        def late() -> None:
+            run_sql(url, "UPDATE alembic_version SET version_num = '9999'")
+            use()
+
+        monkeypatch.setattr(presence, "use_tables", late)
+        with pytest.raises(MismatchError, match="written by a newer version"):
+            AppDatabase.open(url, presence=presence)
 
 
 def test_requests_are_counted_once_by_all(location: Location) -> None:
