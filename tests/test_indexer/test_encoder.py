@@ -23,6 +23,7 @@ from indexer.encoder.onnx.session import CACHE_VARIABLE, compiled
 from indexer.encoder.preprocessing import PreprocessConfig, Preprocessing
 from indexer.encoder.spec import (
     DEFAULT_ENCODER,
+    FittingEncoder,
     TextEncoder,
     combine_case,
     combine_scores,
@@ -222,6 +223,20 @@ def test_a_gpu_gives_nearly_the_vectors_of_the_cpu(name: str) -> None:
     if isinstance(cpu, TextEncoder) and isinstance(cuda, TextEncoder) and name != "imagenet":
         texts = ["There is a large pleural effusion.", "The heart is huge."]
         assert (cpu.embed_text(texts) * cuda.embed_text(texts)).sum(axis=1).min() > 0.99
+
+
+@pytest.mark.gpu
+def test_recorded_passes_give_the_vectors_of_the_first() -> None:
+    cuda = load_encoder(DEFAULT_ENCODER, device="cuda")
+    assert isinstance(cuda, FittingEncoder)
+    fitted = [np.stack([cuda.fit(draw_radiograph(8 * n + m)) for m in range(8)]) for n in range(3)]
+    waiting = [cuda.start(fitted[number]) for number in (0, 0, 1, 2, 0)]
+    first, again, second, third, last = [one() for one in waiting]
+    assert np.array_equal(first, again) and np.array_equal(first, last)
+    assert not np.array_equal(second, third)
+    alone = load_encoder(DEFAULT_ENCODER, device="cuda")
+    assert isinstance(alone, FittingEncoder)
+    assert np.array_equal(alone.start(fitted[2])(), third)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import torch
 from db.errors import MismatchError, UserError
 from indexer.__main__ import main
 from indexer.build import build
-from indexer.encoder.device import TorchForward
+from indexer.encoder.device import Recorded, TorchForward
 from indexer.encoder.dual_encoder import OpenClipEncoder
 from indexer.encoder.preprocessing import PreprocessConfig
 from indexer.encoder.spec import Encoder
@@ -79,6 +79,21 @@ def test_fitted_images_get_the_vectors_of_whole_ones() -> None:
         fit = pickle.loads(pickle.dumps(encoder.fit))
         found = encoder.start(np.stack([fit(image) for image in images]))()
         assert np.array_equal(found, whole) and whole.shape == (19, 6)
+
+
+def test_a_pass_is_recorded_for_each_shape_that_comes_again() -> None:
+    recorded: list[tuple[int, ...]] = []
+
+    def record(function: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...]) -> Any:
+        if len(inputs[0]) == 3:
+            raise RuntimeError("this waits for the GPU")
+        recorded.append(tuple(inputs[0].shape))
+        return lambda *given: function(*given) + 100
+
+    double = Recorded(lambda one: 2 * one, record)
+    rows = [double(torch.ones(size)).tolist() for size in (2, 3, 2, 2, 3, 3)]
+    assert rows == [[2] * 2, [2] * 3, [102] * 2, [102] * 2, [2] * 3, [2] * 3]
+    assert recorded == [(2,)]
 
 
 class Rows:
