@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import MllamaForConditionalGeneration
 
+from bench.training import processes
 from bench.training.adapter_agreement import main as agreement
 from bench.training.examples import BenchExamples
 from bench.training.random_model import write_model
@@ -126,3 +127,25 @@ def test_an_adapter_agrees_with_itself_and_not_with_another_answer(
     altered = text.index("[[") + 2
     tokens.write_text(text[:altered] + "9" + text[altered:])
     assert agreement(compare) == 1
+
+
+def test_one_process_is_not_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert processes.main(["--shape", "tiny", "--processes", "1"]) == 1
+    assert "two processes or more" in capsys.readouterr().err
+
+
+def test_processes_are_compared_by_steps_and_by_the_loss_of_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: dict[int, dict[str, Any]] = {
+        1: {"step": 1.9, "losses": [3.0, 1.0]},
+        2: {"step": 1.0, "losses": [3.5, 1.0005]},
+    }
+    monkeypatch.setattr(processes, "write_model", lambda *_: None)
+    monkeypatch.setattr(processes, "started", lambda _, __, count: rows[count])
+    out = tmp_path / "figures.json"
+    given = ["--shape", "tiny", "--processes", "2", "--out", str(out)]
+    assert processes.main(given) == 0
+    assert json.loads(out.read_text())["times_as_fast"] == 1.9
+    rows[2]["losses"][-1] = 1.002
+    assert processes.main(given) == 1
