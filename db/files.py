@@ -26,6 +26,25 @@ from filelock import FileLock, Timeout
 from db.errors import UserError
 
 
+def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield file and line, for messages, and the value of each line that is not empty.
+
+    Raises UserError for a file that cannot be read, and with the line for what is no JSON.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")  # a text may hold other separators
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            place = f"{path}, line {number}"
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{place}: invalid JSON ({error})") from error
+            yield place, value
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Raise UserError where a block cannot write ``path``: no space, no right, no such place.

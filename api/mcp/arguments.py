@@ -23,8 +23,8 @@ from api.schemas.fields import (
     StudyDateField,
     TextField,
 )
+from api.schemas.prior import requested_prior
 from db.errors import UserError
-from generator.prior.request import PriorRequest
 from generator.request import GenerationRequest
 from retriever.options import SearchOptions
 
@@ -115,15 +115,7 @@ class ReportArguments(WriteArguments, kw_only=True, forbid_unknown_fields=True):
 
     def request(self) -> GenerationRequest:
         """Raises UserError also for a prior study whose parts do not fit together."""
-        prior = PriorRequest.of(
-            has_images=bool(self.prior_images),
-            date=self.prior_date,
-            report=self.prior_report,
-            study_date=self.study_date,
-            patient_id=self.patient_id,
-            find=self.find_prior,
-        )
-        return replace(super().request(), prior=prior)
+        return replace(super().request(), prior=requested_prior(self))
 
 
 class AskArguments(WriteArguments, kw_only=True, forbid_unknown_fields=True):

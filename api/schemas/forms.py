@@ -21,7 +21,7 @@ from api.schemas.fields import (
     StudyDateField,
     TextField,
 )
-from generator.prior.request import PriorRequest
+from api.schemas.prior import requested_prior
 from generator.prompts import Task
 from generator.request import GenerationRequest
 from indexer.images.radiograph import MOST_WINDOWS
@@ -92,15 +92,7 @@ class ReportForm(IndicationForm, kw_only=True):
 
     def request(self, task: Task) -> GenerationRequest:
         """Raises UserError also for a prior study whose parts do not fit together."""
-        prior = PriorRequest.of(
-            has_images=bool(self.prior_images),
-            date=self.prior_date,
-            report=self.prior_report,
-            study_date=self.study_date,
-            patient_id=self.patient_id,
-            find=self.find_prior,
-        )
-        return replace(super().request(task), prior=prior)
+        return replace(super().request(task), prior=requested_prior(self))
 
 
 class QuestionForm(IndicationForm, kw_only=True):

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Literal
 
 from bench.generation.questions import LEAST_TURNED_AWAY, MOST_DECLINED
+from bench.openi_split import add_split, split_of
 from db.errors import UserError
-from db.files import write_text
+from db.files import json_lines, write_text
 from db.labels import FINDINGS
 from evaluation.retrieval.studies import EvaluationStudy, embed, read_studies
 from generator.assessment.assess import Assessment, assess
@@ -36,8 +37,6 @@ from generator.assessment.calibration import Calibration
 from generator.questions.answer import DecidedAnswer
 from generator.questions.decide import decide, decide_all
 from generator.without_model import find_to_write
-from indexer.sources.openi import OpenI
-from indexer.sources.records import read_split
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
 from retriever.search import Retriever
@@ -59,10 +58,7 @@ class Asked:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
-    parser.add_argument("--split-file", type=Path, required=True)
-    parser.add_argument("--split", default="val")
+    add_split(parser)
     parser.add_argument("--draw", type=int, help="describe as many studies, chosen by hash")
     parser.add_argument("--write", type=Path, metavar="FILE", help="where to describe them")
     parser.add_argument("--questions", type=Path, metavar="FILE")
@@ -74,11 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("give --write FILE for the studies that --draw describes")
         asked = read_asked(arguments.questions) if arguments.questions else []
         retriever = Retriever.open(arguments.index)
-        source = OpenI(
-            data_dir=arguments.data_dir,
-            splits=read_split(arguments.split_file),
-            keep=[arguments.split],
-        )
+        source = split_of(arguments)
         studies, _ = read_studies(source, retriever)
         if arguments.draw:
             chosen = draw(studies, arguments.draw)
@@ -134,23 +126,14 @@ def describe(study: EvaluationStudy, assessment: Assessment) -> dict[str, object
 
 def read_asked(path: Path) -> list[Asked]:
     """The questions of a file. Raises UserError, which names the line."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
     found = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for place, row in json_lines(path):
         try:
-            row = json.loads(line)
             one = Asked(study=str(row["study"]), text=str(row["text"]), kind=row["kind"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}, line {number}: give an object with study, text and kind"
-            ) from error
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{place}: give an object with study, text and kind") from error
         if one.kind not in KINDS:
-            raise UserError(f"{path}, line {number}: unknown kind: use {', '.join(KINDS)}")
+            raise UserError(f"{place}: unknown kind: use {', '.join(KINDS)}")
         found.append(one)
     if not found:
         raise UserError(f"{path} has no question")

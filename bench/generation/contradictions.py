@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from bench.openi_split import add_split, split_of
 from db.errors import UserError
 from db.labels import FINDINGS, NO_FINDING, Labels, positives
 from evaluation.metrics.bootstrap import bootstrap
@@ -38,7 +39,6 @@ from indexer.index import Index
 from indexer.reports.labeller import label_report
 from indexer.reports.sentences import split_sentences
 from indexer.sources.openi import OpenI
-from indexer.sources.records import read_split
 from retriever.options import SearchOptions
 from retriever.results import Retrieval
 from retriever.search import Retriever
@@ -53,20 +53,13 @@ Texts = Mapping[str, Labels]
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
-    parser.add_argument("--split-file", type=Path, required=True)
-    parser.add_argument("--split", default="val")
+    add_split(parser)
     parser.add_argument("--outputs", type=Path, help="of evaluation model, to serve these texts")
     parser.add_argument("--sensitivity", choices=SENSITIVITIES, default="balanced")
     parser.add_argument("--limit", type=int, help="only the first studies")
     arguments = parser.parse_args(argv)
     try:
-        source = OpenI(
-            data_dir=arguments.data_dir,
-            splits=read_split(arguments.split_file),
-            keep=[arguments.split],
-        )
+        source = split_of(arguments)
         if arguments.outputs is None:
             found = list(without_model(Retriever.open(arguments.index), source, arguments))
         else:

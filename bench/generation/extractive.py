@@ -14,10 +14,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tqdm import tqdm
 
+from bench.openi_split import add_split, split_of
 from db.errors import UserError
 from db.index.store import Case
 from db.labels import FINDINGS, NO_FINDING, Labels
@@ -33,7 +33,7 @@ from indexer.ingest.studies import decode_study, to_case
 from indexer.reports.labeller import LABELLER_VERSION, label_report, label_sentence, mentions
 from indexer.reports.sentences import has_redaction, refers_to_prior, split_sentences
 from indexer.sources.openi import OpenI
-from indexer.sources.records import StudyRecord, read_split
+from indexer.sources.records import StudyRecord
 from retriever.options import SearchOptions
 from retriever.query import image_query
 from retriever.results import Retrieval
@@ -56,10 +56,7 @@ class Study:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
-    parser.add_argument("--split-file", type=Path, required=True)
-    parser.add_argument("--split", default="val")
+    add_split(parser)
     parser.add_argument("-k", type=int, default=K)
     parser.add_argument("--sensitivity", choices=SENSITIVITIES, default="balanced")
     parser.add_argument("--examples", type=int, default=0, help="also print this many reports")
@@ -72,11 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{arguments.index} was labelled by {built_with}, the references would be by "
                 f"{LABELLER_VERSION}: build the index again"
             )
-        source = OpenI(
-            data_dir=arguments.data_dir,
-            splits=read_split(arguments.split_file),
-            keep=[arguments.split],
-        )
+        source = split_of(arguments)
         studies = list(search_split(retriever, source, arguments))
         return measure(retriever, studies, arguments)
     except UserError as error:

@@ -22,14 +22,13 @@ from pydicom.data import get_testdata_file
 from tqdm import tqdm
 
 from bench.index.other_images import other_images
+from bench.openi_split import add_split, split_of
 from db.errors import UserError
 from evaluation.metrics.bootstrap import bootstrap, by_patient
 from evaluation.metrics.ranking import auc_statistic, roc_auc
 from evaluation.retrieval.studies import read_studies
 from indexer.images.radiograph import Grey, Radiograph
 from indexer.images.reader import read_radiograph
-from indexer.sources.openi import OpenI
-from indexer.sources.records import read_split
 from indexer.typicality.profile import MEASURES, TypicalityProfile
 from retriever.ood import THRESHOLD_LEVEL, measure_images
 from retriever.query import image_queries
@@ -45,10 +44,7 @@ TEST_LOG = Path(__file__).resolve().parents[2] / "results" / "test_log.jsonl"
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
-    parser.add_argument("--split-file", type=Path, required=True)
-    parser.add_argument("--split", choices=("val", "test"), default="val")
+    add_split(parser, splits=["val", "test"])
     arguments = parser.parse_args(argv)
     try:
         return measure(arguments)
@@ -63,11 +59,7 @@ def measure(arguments: argparse.Namespace) -> int:
     profile = retriever.index.read_profile()
     if profile is None:
         raise UserError(f"{arguments.index} has no profile of its images: build it from the images")
-    source = OpenI(
-        data_dir=arguments.data_dir,
-        splits=read_split(arguments.split_file),
-        keep=[arguments.split],
-    )
+    source = split_of(arguments)
     studies, _ = read_studies(source, retriever)
     radiographs = [radiograph for study in studies for radiograph in study.decode()]
     inside = measures_of(retriever, profile, radiographs)

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.openi_split import add_split, split_of
 from bench.prior_studies.counts import change_table, choose_least, half_of, within
 from bench.prior_studies.pairs import LabelledStudy, Pair, constructed, follow_ups, nih_labels
 from db.errors import UserError
@@ -41,7 +42,6 @@ from indexer.encoder.load import load_encoder
 from indexer.images.reader import Radiograph, read_radiograph
 from indexer.sources.nih_folders import NihImage, read_nih_folders
 from indexer.sources.openi import OpenI
-from indexer.sources.records import read_split
 from retriever.query import image_queries
 from retriever.search import Retriever
 
@@ -50,10 +50,8 @@ _BATCH = 16
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--index", type=Path, required=True, help="of the encoder to measure")
+    add_split(parser, index="of the encoder to measure", splits=["val"])
     parser.add_argument("--encoder", help="default: the one that the index names")
-    parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
-    parser.add_argument("--split-file", type=Path, required=True)
     parser.add_argument("--nih-dir", type=Path, action="append", default=[])
     parser.add_argument("--resamples", type=int, default=RESAMPLES)
     parser.add_argument("--out", type=Path, metavar="FILE")
@@ -62,11 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         encoder = None if arguments.encoder is None else load_encoder(arguments.encoder)
         retriever = Retriever.open(arguments.index, encoder)
         calibration = Calibration.find(retriever.index)
-        source = OpenI(
-            data_dir=arguments.data_dir,
-            splits=read_split(arguments.split_file),
-            keep=["val"],
-        )
+        source = split_of(arguments)
         differing, alike = constructed(read_openi(source, retriever, calibration))
         least = choose_least(alike)
         tables = [crossed(differing, alike, arguments.resamples)]

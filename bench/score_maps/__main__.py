@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.openi_split import add_split, split_of
 from bench.score_maps.counts import SEED, on_side, points_into, table
 from bench.score_maps.places import boxed, named_sides
 from db.errors import UserError
@@ -38,8 +39,6 @@ from indexer.encoder.load import load_encoder
 from indexer.encoder.spec import DEFAULT_ENCODER, ClassMaps, Encoder
 from indexer.images.radiograph import Grey
 from indexer.images.reader import read_pixels
-from indexer.sources.openi import OpenI
-from indexer.sources.records import read_split
 from retriever.query import image_query
 
 _BATCH = 16
@@ -49,20 +48,14 @@ _RUNS = 15
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--encoder", default=DEFAULT_ENCODER)
-    parser.add_argument("--data-dir", type=Path, required=True, help="the Open-I folder")
-    parser.add_argument("--split-file", type=Path, required=True)
-    parser.add_argument("--split", default="val")
+    add_split(parser, index=None)
     parser.add_argument("--nih-dir", type=Path, action="append", default=[])
     parser.add_argument("--resamples", type=int, default=RESAMPLES)
     parser.add_argument("--out", type=Path, metavar="FILE")
     arguments = parser.parse_args(argv)
     try:
         encoder = load_encoder(arguments.encoder)
-        source = OpenI(
-            data_dir=arguments.data_dir,
-            splits=read_split(arguments.split_file),
-            keep=[arguments.split],
-        )
+        source = split_of(arguments)
         images, places = named_sides(source)
         maps = class_maps(encoder, images)
         title = f"More of the map on the named side, {arguments.split}"

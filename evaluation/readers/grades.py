@@ -8,7 +8,6 @@ A file has one JSON object a line, one for each report that one reader graded:
 Intervals resample patients with all their reports.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from db.errors import UserError
+from db.files import json_lines
 from evaluation.metrics.agreement import kappa_statistic
 from evaluation.metrics.bootstrap import RESAMPLES, mean_of
 from evaluation.tables import Cell, Share, Table, tabulate
@@ -79,19 +79,13 @@ def read_grades(paths: Sequence[Path]) -> list[GradedReport]:
 
 
 def _read(path: Path) -> list[GradedReport]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
     found = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for place, row in json_lines(path):
         try:
-            found.append(_graded(json.loads(line)))
+            found.append(_graded(row))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
-                f"{path}, line {number} is no rating: name a file that the page's review exported"
+                f"{place} is no rating: name a file that the page's review exported"
             ) from error
     return found
 

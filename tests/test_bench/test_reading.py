@@ -146,7 +146,7 @@ def test_wrong_decisions_on_pairs_are_counted_by_cause() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "line 2: not JSON"),
+        ("{", "line 2: invalid JSON"),
         ('{"text": "Clear."}', "line 2: neither a sentence"),
         (json.dumps(sentence("x", Effusio="positive")), "line 2: no finding is called Effusio"),
     ],

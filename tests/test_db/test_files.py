@@ -10,6 +10,7 @@ import pytest
 
 from db.errors import UserError
 from db.files import (
+    json_lines,
     locked,
     remove_scraps,
     replacing,
@@ -171,3 +172,33 @@ def test_a_lock_is_free_after_an_exception(tmp_path: Path) -> None:
     ):
         pass
     assert names_in(tmp_path) == [".lock"]
+
+
+def test_lines_of_json_are_numbered_as_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes('{"text": "a\u2028b"}\r\n\n  \n[2]\n'.encode())
+    assert list(json_lines(path)) == [
+        (f"{path}, line 1", {"text": "a\u2028b"}),
+        (f"{path}, line 4", [2]),
+    ]
+
+
+@pytest.mark.parametrize("line", [b"{", b"[" * 100_000])
+def test_a_line_that_is_no_json_is_named(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"1\n" + line)
+    lines = json_lines(path)
+    assert next(lines) == (f"{path}, line 1", 1)
+    with pytest.raises(UserError, match=r"rows\.jsonl, line 2: invalid JSON"):
+        next(lines)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe{"])
+def test_a_file_of_json_lines_that_cannot_be_read_is_one_sentence(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        list(json_lines(path))

@@ -90,7 +90,7 @@ def test_the_command_prints_and_writes_them(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{", "line 1 is no rating"),
+        ("{", "line 1: invalid JSON"),
         (a_rating("Anna", 0, "fair", []), "line 1 is no rating"),
         (a_rating("Anna", 0, "minor", [], format="other"), "line 1 is no rating"),
         ("", "there is no rating"),

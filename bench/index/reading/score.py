@@ -1,6 +1,5 @@
 """Read texts and compare with what their writers say."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from bench.index.reading.labels import AttributeScore, LabelScore, Row, merged, 
 from bench.index.reading.pairs import PairScore, image_sentences
 from bench.index.reading.sections import SectionScore
 from db.errors import UserError
+from db.files import json_lines
 from db.findings import FINDING
 from db.labels import NO_FINDING, State
 from indexer.reports.labeller import label_report, label_sentence, mentions
@@ -89,24 +89,14 @@ def score(rows: Iterable[Row]) -> ReadingScore:
 def read_rows(path: Path) -> list[Row]:
     """Lines of a file; `UserError` names the first that is no sentence, report or pair."""
     rows: list[Row] = []
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{path}, line {number}: not JSON ({error})") from error
+    for place, row in json_lines(path):
         if not isinstance(row, dict) or not any(keys <= set(row) for keys in _KINDS):
             raise UserError(
-                f"{path}, line {number}: neither a sentence (text, findings, no_finding), a report "
+                f"{place}: neither a sentence (text, findings, no_finding), a report "
                 "(report, findings) nor a citation pair (sentence, case, holds)"
             )
         unknown = sorted(set(row.get("findings") or {}) - set(FINDING))
         if unknown:
-            raise UserError(f"{path}, line {number}: no finding is called {', '.join(unknown)}")
+            raise UserError(f"{place}: no finding is called {', '.join(unknown)}")
         rows.append(row)
     return rows
