@@ -26,8 +26,9 @@ from PIL import Image
 
 from db.errors import NotFoundError, UserError
 from generator.engines.address import KEY, ModelAddress, RemoteOptions
+from generator.engines.failures import RequestRefusedError
 from generator.engines.scoring import TOP, from_logprobs, from_samples
-from generator.engines.server import ModelServer, RequestRefusedError
+from generator.engines.server import ModelServer
 from generator.prompts import Prompt, messages
 from generator.vision_language import (
     GREEDY,

@@ -5,13 +5,10 @@ server.run(server.models())                         # what it serves
 future = server.submit(server.write(body, emit=print))
 future.cancel()                                     # ends the request, which ends the computation
 
-Everything that goes wrong becomes one sentence (`ModelUnavailableError`). Nothing that a server
-sends in an error is shown or logged: it may repeat a prompt.
+Everything that goes wrong becomes one sentence (`generator.engines.failures`).
 """
 
 import asyncio
-import json
-import ssl
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
@@ -21,42 +18,21 @@ import openai
 from openai.types import Model
 from openai.types.chat import ChatCompletion
 
-from generator.engines.address import KEY, ModelAddress
+from generator.engines.address import ModelAddress
 from generator.engines.circuit import Circuit, RetryBudget
-from generator.vision_language import ModelUnavailableError, PromptTooLongError
+from generator.engines.failures import FailedError, Failures, RequestRefusedError
 
 R = TypeVar("R")
 
 PAUSES = (0.5, 2.0)
 """Seconds before each retry, where the server names none."""
 _LONGEST_PAUSE = 20.0
-_BUSY = (408, 429, 500, 502, 503, 504)
 _SENT_HEADERS = frozenset(
     "accept accept-encoding connection content-length content-type host user-agent".split()
 )
 """No other header leaves this machine, the key apart: not the platform, not an organisation."""
-_TOO_LONG = ("context length", "context_length", "maximum context", "too many tokens", "too long")
 _TOKEN_CHARACTERS = 32
 """A server that sends more characters a token than this does not keep to the length asked for."""
-
-
-class RequestRefusedError(ModelUnavailableError):
-    """The server knows no such path or model, or does not take a request of this form."""
-
-
-class _FailedError(Exception):
-    """One attempt that failed."""
-
-    def __init__(
-        self,
-        *,
-        error: ModelUnavailableError | PromptTooLongError,
-        again: bool = False,
-        after: float | None = None,
-    ) -> None:
-        """``again``: another attempt may succeed, ``after`` so many seconds if the server says."""
-        super().__init__()
-        self.error, self.again, self.after = error, again, after
 
 
 class ModelServer:
@@ -65,6 +41,7 @@ class ModelServer:
     def __init__(self, address: ModelAddress, *, key: str = "") -> None:
         self.address = address
         self.circuit = Circuit(address.base_url)
+        self._failures = Failures(address.base_url)
         self._budget = RetryBudget()
         self._slots = asyncio.Semaphore(address.settings.concurrency)
         self._loop = asyncio.new_event_loop()
@@ -137,7 +114,7 @@ class ModelServer:
             create = cast(Any, self._client.chat.completions.create)
             answer = await create(**body)
             if not isinstance(answer, ChatCompletion) or not answer.choices:
-                raise _FailedError(error=self._nonsense("no answer"), again=True)
+                raise FailedError(error=self._failures.nonsense("no answer"), again=True)
             return answer
 
         return await self._asked(attempt)
@@ -165,7 +142,9 @@ class ModelServer:
                         if choice.finish_reason == "content_filter" or (
                             choice.delta and choice.delta.refusal
                         ):
-                            raise _FailedError(error=self._error("refuses to write about this"))
+                            raise FailedError(
+                                error=self._failures.error("refuses to write about this")
+                            )
                         sent = (choice.delta and choice.delta.content) or ""
                         left -= len(sent)
                         if piece := thoughts.without(sent):
@@ -177,7 +156,7 @@ class ModelServer:
                     if left < 0:
                         return "".join(pieces)
             if not ended:
-                raise _FailedError(error=self._error("broke off in its answer"), again=True)
+                raise FailedError(error=self._failures.error("broke off in its answer"), again=True)
             return "".join(pieces)
 
         return await self._asked(attempt, may_repeat=lambda: not emitted)
@@ -196,8 +175,10 @@ class ModelServer:
             except TimeoutError as error:
                 self.circuit.failed()
                 seconds = self.address.settings.seconds
-                raise self._error(f"gave no whole answer in {seconds:g} seconds") from error
-            except _FailedError as failure:
+                raise self._failures.error(
+                    f"gave no whole answer in {seconds:g} seconds"
+                ) from error
+            except FailedError as failure:
                 if failure.again:
                     self.circuit.failed()
                 raise failure.error from failure.__cause__
@@ -210,104 +191,18 @@ class ModelServer:
     ) -> R:
         for pause in PAUSES:
             try:
-                return await self._attempted(attempt)
-            except _FailedError as failure:
+                return await self._named(attempt)
+            except FailedError as failure:
                 wait = pause if failure.after is None else failure.after
                 patient = failure.again and may_repeat() and wait <= _LONGEST_PAUSE
                 if not (patient and self._budget.take()):
                     raise
             await asyncio.sleep(wait)
-        return await self._attempted(attempt)
+        return await self._named(attempt)
 
-    async def _attempted(self, attempt: Callable[[], Awaitable[R]]) -> R:
-        try:
-            return await attempt()
-        except openai.APIStatusError as error:
-            raise self._of_status(error) from error
-        except openai.APITimeoutError as error:
-            seconds = self.address.settings.silent_seconds
-            raise _FailedError(
-                error=self._error(f"sent nothing for {seconds:g} seconds"), again=True
-            ) from error
-        except openai.APIConnectionError as error:
-            raise self._of_connection(error) from error
-        except openai.APIError as error:  # an error amid a stream, or an answer of another form
-            raise _FailedError(
-                error=self._error("sent an error in place of its answer"), again=True
-            ) from error
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise _FailedError(error=self._nonsense("no valid answer"), again=True) from error
-
-    def _of_status(self, error: openai.APIStatusError) -> _FailedError:
-        status = error.status_code
-        if status in _BUSY:
-            return _FailedError(
-                error=self._error(f"is busy or broken (status {status})"),
-                again=True,
-                after=_seconds(error.response.headers.get("retry-after")),
-            )
-        if status in (401, 403):
-            return _FailedError(
-                error=self._error(f"refuses access (status {status}): set {KEY} to its API key")
-            )
-        if 300 <= status < 400:
-            return _FailedError(
-                error=self._error(
-                    f"redirects elsewhere (status {status}), which is not followed: give its final "
-                    "address"
-                )
-            )
-        said = json.dumps(error.body, default=str).lower()
-        if status in (400, 413, 422) and any(words in said for words in _TOO_LONG):
-            return _FailedError(
-                error=PromptTooLongError(
-                    f"the prompt and its answer are longer than the model of {self._url} reads: "
-                    "serve it with a longer context"
-                )
-            )
-        if status in (400, 413, 422):
-            return _FailedError(
-                error=RequestRefusedError(
-                    f"the model server {self._url} does not take the request (status {status}): "
-                    "see its log for the cause",
-                    retry_after=60,
-                )
-            )
-        return _FailedError(
-            error=RequestRefusedError(
-                f"the model server {self._url} answered with status {status}: check the address, "
-                "which often ends in /v1, and the name of the model",
-                retry_after=60,
-            )
-        )
-
-    def _of_connection(self, error: openai.APIConnectionError) -> _FailedError:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return _FailedError(
-                    error=self._error(
-                        "has a certificate that is not trusted: name its authority's certificate "
-                        "in SSL_CERT_FILE"
-                    )
-                )
-            cause = cause.__cause__ or cause.__context__
-        return _FailedError(
-            error=self._error("cannot be reached, or closed the connection: check that it runs"),
-            again=True,
-        )
-
-    @property
-    def _url(self) -> str:
-        return self.address.base_url
-
-    def _error(self, what: str) -> ModelUnavailableError:
-        return ModelUnavailableError(f"the model server {self._url} {what}", retry_after=30)
-
-    def _nonsense(self, what: str) -> ModelUnavailableError:
-        return self._error(
-            f"sent {what}: check that this is the address of an OpenAI-compatible API"
-        )
+    async def _named(self, attempt: Callable[[], Awaitable[R]]) -> R:
+        silent_seconds = self.address.settings.silent_seconds
+        return await self._failures.named(attempt, silent_seconds=silent_seconds)
 
 
 class _Thoughts:
@@ -342,11 +237,3 @@ def _keep(names: frozenset[str]) -> Callable[[Any], Awaitable[None]]:
         request.headers["user-agent"] = "grounded-cxr"
 
     return keep
-
-
-def _seconds(text: str | None) -> float | None:
-    """Of a ``Retry-After`` header; None for a date or none."""
-    try:
-        return None if text is None else max(0.0, float(text))
-    except ValueError:
-        return None
