@@ -433,7 +433,7 @@ def test_an_untrusted_certificate_is_named() -> None:
     error.__cause__ = ConnectionError()
     error.__cause__.__cause__ = ssl.SSLCertVerificationError()
     with connected(b"") as (model, _):
-        failure = model._server._of_connection(error)
+        failure = model._server._failures._of_connection(error)
     assert "SSL_CERT_FILE" in str(failure.error) and not failure.again
 
 
