@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         device=arguments.device,
         quantization=arguments.quantization,
     )
-    print(f"{device_name(model.decoder.model.device)}, {len(prompts)} reports")
+    print(f"{device_name(model.decoder.device)}, {len(prompts)} reports")
     generate(model, prompts[:1], room, 1)  # the first takes longer
     alone, slow = generate(model, prompts, room, 1)
     print(f"one by one    {len(prompts) / slow:8.2f} a second")

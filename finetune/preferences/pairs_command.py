@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     answers = arguments.answers or arguments.out / ANSWERS
     if arguments.answers is None:
-        place = device_name(model.decoder.model.device)
+        place = device_name(model.decoder.device)
         maker.answer(arguments.out / PROMPTS, answers, computed=place)
     written = maker.write_pairs(answers, held_out=_held_out(splits, found))
     _log.info("%s", written)

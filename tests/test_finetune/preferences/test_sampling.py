@@ -112,3 +112,7 @@ def test_pairs_are_made_of_an_index_and_held_out_studies_refused(
     prompts = read_prompts(out / "prompts")
     assert len(prompts) >= 4  # of three studies, and of patients that are held out
     assert all(len(line["seeds"]) == 2 for line in prompts)
+    # a base of random weights writes nothing that could be preferred
+    assert finetune([*pairs, "--hold-out", "patient:0.3"]) == 1
+    assert "no two answers to a prompt differ" in capsys.readouterr().err
+    assert json.loads((out / "answers.jsonl").read_text().splitlines()[0])["computed"] == "cpu"
