@@ -14,6 +14,8 @@ from packaging.utils import canonicalize_name
 from setuptools import find_namespace_packages
 
 from db.extras import EXTRA_OF
+from generator.vision_language import DEFAULT_MODEL
+from indexer.encoder.spec import DEFAULT_ENCODER
 from tests.conftest import ROOT, tracked_files
 from tests.support.source_rules import (
     MAY_IMPORT,
@@ -214,3 +216,25 @@ def test_every_folder_with_modules_is_installed() -> None:
     }
     assert len(folders) > 50
     assert folders - installed == set()
+
+
+def test_the_shipped_encoder_and_model_are_installed() -> None:
+    """A command that is run from another folder than a checkout looks for them beside the code."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        settings = tomllib.load(file)["tool"]["setuptools"]
+    packages = find_namespace_packages(str(ROOT), include=settings["packages"]["find"]["include"])
+    installed = {
+        path
+        for package, patterns in settings["package-data"].items()
+        if package in packages
+        for pattern in patterns
+        for path in ROOT.joinpath(*package.split(".")).glob(pattern)
+    }
+    shipped = {
+        path
+        for path in tracked_files()
+        if path.relative_to(ROOT).parts[:2]
+        in {("pretrained", "encoder"), ("pretrained", "generator")}
+    }
+    assert {DEFAULT_ENCODER, DEFAULT_MODEL} == {"pretrained/encoder", "pretrained/generator"}
+    assert len(shipped) > 15 and shipped <= installed
