@@ -2,8 +2,10 @@
 
 python -m bench.generation.gpu_serving --out FILE                       # full shape, random weights
 python -m bench.generation.gpu_serving --shape tiny --batches 1 2 --prompt 40 --tokens 8 --clients 6
+python -m bench.generation.gpu_serving --in-memory --batches 32 --parts load reports   # 120 s
 
-Weights are those of ``bench.training.random_model --formats bfloat16 nf4``. Each part prints one
+Weights are those of ``bench.training.random_model --formats bfloat16 nf4``, or the same in bfloat16
+made where they are used, without 21 GB of files. Each part prints one
 JSON line with the device and the peak of memory, and a part that fails prints why and ends no
 other:
 
@@ -37,7 +39,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from bench.training.random_model import ROOT
+from bench.training.random_model import ROOT, in_memory
 from db.errors import UserError
 from db.files import write_json
 from evaluation.provenance import device_name
@@ -49,12 +51,14 @@ from generator.mllama.decoding.slots import SlotDecoder
 from generator.mllama.decoding.static_batch import decode_together
 from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
+from generator.mllama.processor import PromptProcessor
 from generator.mllama.vision.encoder import EncodedImage, Pixels
 from generator.prompts import Prompt
 from generator.vision_language import DecodingOptions
 
 Figures = dict[str, Any]
 PARTS = ("steps", "towers", "first_tokens", "reports", "load")
+_WORDS = "The heart is enlarged. No pleural effusion or pneumothorax is seen in the lungs."
 LOAD = 0.7
 """Requests that come, as a share of those that can be served."""
 
@@ -63,9 +67,9 @@ class Bench:
     """One model in one format, and what is measured of it."""
 
     def __init__(self, arguments: argparse.Namespace, form: str) -> None:
-        base = arguments.work / arguments.shape / form
+        base, device = arguments.work / arguments.shape / form, arguments.device
         self.arguments, self.form = arguments, form
-        self.model: MllamaModel = load_model(base, device=arguments.device)
+        self.model = made(arguments) if arguments.in_memory else load_model(base, device=device)
         self.device = self.model.decoder.device
         draw = np.random.default_rng(0)
         side = self.model.tile_size
@@ -291,6 +295,19 @@ class Bench:
         return Served(model, self.arguments)
 
 
+def made(arguments: argparse.Namespace) -> MllamaModel:
+    """A model of random weights that are not read from files."""
+    folder = arguments.work / arguments.shape / "memory"
+    weights = in_memory(folder, arguments.shape, [_WORDS])
+    return MllamaModel(
+        decoder=Decoder(weights),
+        processor=PromptProcessor.read(folder),
+        ends=frozenset(),
+        folder=folder,
+        name="random",
+    )
+
+
 class Served:
     """The model as the service asks it: prompts with images, which join while others are written.
 
@@ -375,6 +392,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--shape", choices=("full", "tiny"), default="full")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "training_speed")
+    parser.add_argument("--in-memory", action="store_true", help="bfloat16 alone, and no files")
     parser.add_argument("--formats", nargs="+", default=["bfloat16", "nf4"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
@@ -389,7 +407,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     found: list[Figures] = []
     failed = 0
-    for form in arguments.formats:
+    for form in ["bfloat16"] if arguments.in_memory else arguments.formats:
         bench = Bench(arguments, form)
         about = {"format": form, "device": device_name(bench.device)}
         for part in arguments.parts:

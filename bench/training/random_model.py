@@ -71,11 +71,7 @@ def write_model(
     if not missing:
         return
     processor = _processor(shape, texts)
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
-    with device():
-        model: Any = MllamaForConditionalGeneration(_config(shape, processor.tokenizer))
-    torch.set_default_dtype(torch.float32)
+    model = _drawn(shape, processor)
     for name in missing:
         stored = model
         if name == "nf4":
@@ -97,6 +93,24 @@ def write_model(
         processor.save_pretrained(folder / name)
         stored.save_pretrained(folder / name)
         (folder / name / "done").touch()
+
+
+def in_memory(folder: Path, shape: Shape, texts: Iterable[str]) -> Any:
+    """The same weights in bfloat16, which are never written; the processor is, into ``folder``."""
+    processor = _processor(shape, texts)
+    processor.save_pretrained(folder)
+    return _drawn(shape, processor).requires_grad_(False).eval()
+
+
+def _drawn(shape: Shape, processor: Any) -> Any:
+    from transformers import MllamaForConditionalGeneration
+
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)
+    with device():
+        model: Any = MllamaForConditionalGeneration(_config(shape, processor.tokenizer))
+    torch.set_default_dtype(torch.float32)
+    return model
 
 
 def write_adapter(folder: Path, base: Path, *, seed: int = 0) -> None:
