@@ -138,4 +138,6 @@ def _quiet() -> Iterator[None]:
     """Without warnings of what transformers renamed after the versions that TRL supports."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*gradient_checkpointing", FutureWarning)
+        # transformers 5.17 calls its own layers by the name that it gives up
+        warnings.filterwarnings("ignore", "`hidden_state` is deprecated", FutureWarning)
         yield

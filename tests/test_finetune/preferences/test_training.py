@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -134,6 +135,23 @@ def test_the_loss_is_dpo_against_the_adapter_that_it_starts_from(base: Path, pai
     assert float(measured["accuracy"]) == pytest.approx(float((margins > 0).float().mean()))
     found.backward()  # type: ignore[no-untyped-call]
     assert all(weight.grad is not None for weight in trainable.weights.values())
+
+
+def test_what_transformers_gives_up_is_not_said_at_every_pass(base: Path, pairs: Path) -> None:
+    data, trainable = loaded(base, pairs, config_of())
+    batch = PairCollator(data.collate)(data.train[:2])
+    loss = PreferenceLoss(trainable, data.rendering.processor, Path())
+    said = "`hidden_state` is deprecated and will be removed in version v5.20 for `MllamaLayer`."
+
+    def warn(*_: object) -> None:
+        warnings.warn(said, FutureWarning, stacklevel=2)
+
+    hook = trainable.model.register_forward_pre_hook(warn)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        loss(batch)
+    hook.remove()
+    assert not heard
 
 
 def test_a_row_is_the_same_whatever_it_is_padded_to(base: Path, pairs: Path) -> None:
