@@ -1,0 +1,1 @@
+"""What training promises, tried through a backend on a tiny model."""
