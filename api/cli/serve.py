@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,11 +202,17 @@ def run(arguments: argparse.Namespace) -> int:
         DecodingProcesses(count=settings.workers) as decoding,
     ):
         decoding.start()  # while the index is read
-        database = AppDatabase.open(
-            settings.database_path, lock_timeout=settings.database_seconds, presence=presence
+        opened = partial(
+            AppDatabase.open,
+            settings.database_path,
+            lock_timeout=settings.database_seconds,
+            presence=presence,
         )
+        database = opened() if exists(settings.database_path) else None
         retriever = Retriever.open(arguments.index, device=encoder_device(arguments.device))
         backend = _open_backend(retriever, options, may_fall_back=may_fall_back)
+        if database is None:  # none is made where the model cannot be loaded
+            database = opened()
         settings = replace(
             settings,
             max_batch=arguments.max_batch or settings.max_batch,

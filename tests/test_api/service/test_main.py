@@ -96,6 +96,18 @@ def test_a_missing_index_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_that_cannot_be_loaded_is_named_and_leaves_no_database(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    index = tmp_path / "index"
+    build(JsonLines(write_studies(tmp_path / "studies", 2)), load_encoder("imagenet"), index)
+    model = f"openai+http://127.0.0.1:{free_port()}/v1#none"
+    error = the_error(capsys, str(index), "--port", str(free_port()), "--model", model)
+    assert "cannot be reached" in error
+    assert not list(tmp_path.rglob("*.sqlite3"))
+
+
 def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
