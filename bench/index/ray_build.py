@@ -4,7 +4,8 @@
 
 Invented studies of one drawn image each are built here first. Then they are built in Ray, as often
 as it takes, while a worker drawn at random is killed with SIGKILL every few seconds; every index
-must have the files of the first. Then one worker and two, each of one thread, build them
+must have the files of the first. With ``--driver-kills`` the whole command is killed in the middle
+of a build and run again, so many times. Then one worker and two, each of one thread, build them
 undisturbed: what counts is the time between finished batches, after the first ones.
 """
 
@@ -13,6 +14,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -119,6 +121,32 @@ def kills(source: JsonLines, folder: Path, wanted: int) -> dict[str, Any]:
     return {"kills": done, "builds": builds, "builds_with_equal_bytes": equal}
 
 
+def driver_kills(source: JsonLines, folder: Path, wanted: int) -> dict[str, Any]:
+    """Kill the whole command once some batches are finished, and run it again."""
+    build(source, load_encoder(DEFAULT_ENCODER), folder / "by_command")
+    whole, equal = digests(folder / "by_command"), 0
+    for number in range(wanted):
+        out = folder / f"driver{number}"
+        command = [sys.executable, "-m", "indexer", "build", "--source", "jsonl", "--engine", "ray"]
+        command += ["--data-dir", str(folder / "studies.jsonl"), "--out", str(out)]
+        least = random.Random(number).randint(1, 6)
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as one:
+            while (done := finished_batches(out)) < least and one.poll() is None:
+                time.sleep(0.1)
+            killed = one.poll() is None
+            one.kill()
+        again = subprocess.run(command, capture_output=True, text=True, check=False)
+        same = killed and again.returncode == 0 and digests(out) == whole
+        equal += same
+        print(f"driver {number}: killed {killed} after {done} batches, equal {same}", flush=True)
+    return {"driver_kills": wanted, "resumed_with_equal_bytes": equal}
+
+
+def finished_batches(index_dir: Path) -> int:
+    folder = index_dir / ".building" / "batches"
+    return sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+
+
 def in_ray(workers: int) -> Engine:
     from indexer.engines.ray_data import RayData  # whose extra few installations have
 
@@ -137,6 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--studies", type=int, default=800)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--driver-kills", type=int, default=0)
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--out", type=Path, help="JSON to write or to add to")
     arguments = parser.parse_args(argv)
@@ -150,6 +179,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.kills:
             counts = kills(source, folder, arguments.kills)
             found["kills"] = {**counts, "studies": arguments.studies}
+        if arguments.driver_kills:
+            counts = driver_kills(source, folder, arguments.driver_kills)
+            found["driver"] = {**counts, "studies": arguments.studies}
         if not arguments.no_speed:
             rates = {
                 "here": speed(source, folder / "alone", None),
@@ -166,7 +198,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(found, indent=1) + "\n")
     held = found.get("kills", {"builds": 0, "builds_with_equal_bytes": 0})
-    return 0 if held["builds"] == held["builds_with_equal_bytes"] else 1
+    driver = found.get("driver", {"driver_kills": 0, "resumed_with_equal_bytes": 0})
+    whole = held["builds"] == held["builds_with_equal_bytes"]
+    return 0 if whole and driver["driver_kills"] == driver["resumed_with_equal_bytes"] else 1
 
 
 if __name__ == "__main__":
