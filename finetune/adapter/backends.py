@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from db.errors import UserError
 from finetune.adapter.config import TrainConfig
+from finetune.fused.step import FusedStep, unfit
 from generator.mllama.vision.attention import attend_without_mask
 
 IGNORED = -100
@@ -39,6 +40,8 @@ class Trainable:
     """A ``peft.PeftModel`` over ``MllamaForConditionalGeneration``."""
     config: TrainConfig
     device: torch.device
+    fused: FusedStep | None = None
+    """Computes the loss in place of the model's own forward pass."""
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
@@ -95,7 +98,27 @@ def load_trainable(base: str, config: TrainConfig, device: torch.device) -> Trai
             module.compute_dtype = getattr(torch, config.precision)
     for weight in trainable.weights.values():
         weight.data = weight.data.float()
+    if config.fused == "true":
+        return replace(trainable, fused=_fused(trainable))
     return trainable
+
+
+def _fused(trainable: Trainable) -> FusedStep:
+    config = trainable.config
+    base: Any = trainable.model.get_base_model()  # type: ignore[operator]
+    reason = unfit(base)
+    if reason is not None:
+        raise UserError(f"the fused step cannot train this model: {reason}; use fused=false")
+    return FusedStep(
+        base,
+        tiles=config.tiles,
+        vision=config.vision,
+        dtype=getattr(torch, config.precision),
+        compiled=config.compiled and trainable.device.type == "cuda",
+        checkpointing=config.checkpointing,
+        memory=config.memory_gb * 2**30 or None,
+        autocast=trainable.autocast,
+    )
 
 
 def load_processor(base: str) -> Any:
@@ -248,6 +271,8 @@ def answer_loss(trainable: Trainable, batch: dict[str, Tensor]) -> Tensor:
     With peft the output layer sees those tokens alone; unsloth fuses the two by itself. Padding
     stands on the right, where a causal model needs no mask for it, and sdpa is faster without.
     """
+    if trainable.fused is not None:
+        return trainable.fused.loss(batch)
     with trainable.autocast():
         if trainable.config.backend == "unsloth":
             return trainable.model(**batch).loss  # type: ignore[no-any-return]

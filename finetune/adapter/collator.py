@@ -21,6 +21,7 @@ from transformers.models.mllama.processing_mllama import build_string_from_input
 
 from db.errors import UserError
 from finetune.adapter.backends import IGNORED
+from finetune.fused.image_features import NUMBERS
 from generator.prompts import messages
 
 
@@ -165,9 +166,12 @@ class ImageCache:
 class Collator:
     """Pads on the right. The examples of a batch all have an image, or none has."""
 
-    def __init__(self, processor: Any, images: ImageCache, *, pad_id: int) -> None:
+    def __init__(
+        self, processor: Any, images: ImageCache, *, pad_id: int, numbered: bool = False
+    ) -> None:
+        """``numbered`` adds the numbers of the images, which `ImageFeatures` keeps features by."""
         self._image_token = int(processor.image_token_id)
-        self._images, self._pad_id = images, pad_id
+        self._images, self._pad_id, self._numbered = images, pad_id, numbered
 
     def __call__(self, examples: Sequence[Tokens]) -> dict[str, Tensor]:
         length = max(len(example) for example in examples)
@@ -184,6 +188,8 @@ class Collator:
         images = [self._images[e.image] for e in examples if e.image is not None]
         if images:
             batch |= self._vision(examples, images, length)
+            if self._numbered:
+                batch[NUMBERS] = torch.tensor([e.image for e in examples])
         return batch
 
     def _vision(

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from db.errors import UserError
 from finetune.training.settings import check_finite, read_settings
+from generator.mllama.adapter_record import TileUse
 
 BACKENDS = ("auto", "unsloth", "peft")
 BITS = ("auto", "4", "8", "none")
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 OPTIMIZERS = ("auto", "adamw", "adamw8bit")
+FUSED = ("auto", "true", "false")
 
 PROFILES = {
     "default": (),
@@ -34,6 +36,17 @@ class TrainConfig:
     otherwise float16, and float32 on a CPU."""
     checkpointing: bool = True
     """Recompute activations in the backward pass: less memory, more time."""
+    fused: str = "auto"
+    """Train through `finetune.fused`, the layers' both passes written out: the same function in
+    less time and memory. ``auto``: with peft on a GPU, unless dropout, dora or 8 bits are set."""
+    tiles: TileUse = "all"
+    """``real``: compute only the tiles that an image fills, and show none of it to tokens before
+    it; the adapter is then served so too. ``all``: as transformers. ``real`` needs ``fused``."""
+    memory_gb: float = 0.0
+    """Of a GPU, how much a fused step may fill with activations instead of recomputing them; 0: all
+    that is free."""
+    compiled: bool = True
+    """Compile the kernels of a fused step on a GPU, in the first steps."""
     rank: int = 16
     alpha: int = 16
     rslora: bool = False
@@ -84,6 +97,8 @@ class TrainConfig:
             ("bits", BITS),
             ("precision", PRECISIONS),
             ("optimizer", OPTIMIZERS),
+            ("fused", FUSED),
+            ("tiles", get_args(TileUse)),
         ):
             if getattr(self, name) not in options:
                 raise UserError(
@@ -94,9 +109,9 @@ class TrainConfig:
         for name in ("rank", "alpha", "epochs", "batch", "accumulation", "save_every"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} cannot be {getattr(self, name)}: use 1 or more")
-        for (
-            name
-        ) in "max_steps batch_tokens eval_every eval_examples sample_tokens weight_decay".split():
+        for name in (
+            "max_steps batch_tokens eval_every eval_examples sample_tokens weight_decay memory_gb"
+        ).split():
             if getattr(self, name) < 0:
                 raise UserError(f"{name} cannot be {getattr(self, name)}: use 0 or more")
         if not 0 <= self.dropout < 1 or not 0 <= self.warmup <= 1:
@@ -124,6 +139,28 @@ class TrainConfig:
         if self.backend == "unsloth" and self.dora:
             raise UserError("the unsloth backend trains no DoRA: use --backend peft, or dora=false")
 
+        reason = self._unfused()
+        if self.fused == "true" and reason is not None:
+            raise UserError(f"the fused step does not work with {reason}: use fused=false")
+        if self.tiles == "real" and (reason is not None or self.fused == "false"):
+            raise UserError(
+                f"tiles=real needs the fused step, which does not work with {reason}: use tiles=all"
+                if reason
+                else "tiles=real needs the fused step: leave fused=false out"
+            )
+
+    def _unfused(self) -> str | None:
+        """What among the settings the fused step cannot do."""
+        for reason, there in (
+            ("unsloth", self.backend == "unsloth"),
+            ("dropout", self.dropout > 0),
+            ("dora", self.dora),
+            ("8 bits", self.bits == "8"),
+        ):
+            if there:
+                return reason
+        return None
+
     @classmethod
     def of(cls, settings: Sequence[str], profile: str = "default") -> Self:
         """A profile, with ``name=value`` texts over it. Raises UserError."""
@@ -145,6 +182,7 @@ class TrainConfig:
         backend = self.backend
         if backend == "auto":
             fits = gpu and unsloth and self.bits != "8" and not self.dora
+            fits = fits and self.fused != "true" and self.tiles == "all"
             backend = "unsloth" if fits else "peft"
         if backend == "unsloth" and not gpu:
             raise UserError(
@@ -170,4 +208,8 @@ class TrainConfig:
             optimizer = "adamw8bit" if gpu else "adamw"
         if optimizer == "adamw8bit" and not gpu:
             raise UserError("8-bit AdamW needs a GPU: use optimizer=adamw")
-        return replace(self, backend=backend, bits=bits, precision=precision, optimizer=optimizer)
+        found = replace(self, backend=backend, bits=bits, precision=precision, optimizer=optimizer)
+        if self.fused != "auto":
+            return found
+        wanted = gpu or self.tiles == "real"
+        return replace(found, fused="true" if wanted and found._unfused() is None else "false")

@@ -16,6 +16,7 @@ from finetune.adapter.backends import Trainable, answering
 from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
 from finetune.adapter.config import TrainConfig
 from finetune.examples.folder import Example
+from finetune.fused.image_features import NUMBERS
 
 _log = logging.getLogger(__name__)
 COMPARED = 20
@@ -89,7 +90,10 @@ class TrainingSet:
                 config.max_tokens,
             )
         collate = Collator(
-            processor, ImageCache(processor, data.canvas, dtype=dtype), pad_id=rendering.pad_id
+            processor,
+            ImageCache(processor, data.canvas, dtype=dtype),
+            pad_id=rendering.pad_id,
+            numbered=config.fused == "true" and not config.vision,
         )
         return cls(
             train=kept,
@@ -168,7 +172,8 @@ def write_answer(
         ids=asked.ids[: asked.prompt_length], prompt_length=asked.prompt_length, image=asked.image
     )
     batch = collate([prompt])
-    del batch["labels"]
+    for name in ("labels", NUMBERS):
+        batch.pop(name, None)
     ids = model.generate(
         **{name: value.to(device) for name, value in batch.items()},
         max_new_tokens=most,

@@ -80,6 +80,7 @@ class TrainingRun:
             data_sha256=data.about["data_sha256"],
             config=asdict(config),
             packages=package_versions(),
+            tiles=config.tiles,
         )
         if initial is not None:
             _check_initial(initial, record)

@@ -23,8 +23,13 @@ class PreferenceConfig(TrainConfig):
     label_smoothing: float = 0.0
     """Of ``robust``: the share of pairs whose answers are taken to be exchanged, below 0.5."""
 
+    def _unfused(self) -> str | None:
+        return super()._unfused() or "preference training"
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.tiles != "all":
+            raise UserError("preference training reads all tiles: leave tiles=all")
         if self.loss not in LOSSES:
             raise UserError(f"loss cannot be '{self.loss}': use {', '.join(LOSSES)}")
         if self.beta <= 0:

@@ -2,6 +2,7 @@
 
 tower = VisionTower(model.model.vision_model, model.config.vision_config)
 states = tower.encode(values, ratio_ids, tile_mask)     # (rows, tiles, patches, width)
+states = tower.states(values, ratio_ids, tile_mask)     # the same, differentiable
 
 It takes modules of transformers, of any quantization, or those of `generator.mllama.weights`. With
 all of the tiles the result is bit-equal with transformers' own forward pass.
@@ -12,6 +13,7 @@ tiles, in transformers as in the reference implementation, and the weights were 
 So weights are run as they were trained, which `generator.mllama.adapter_record` says.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -31,12 +33,24 @@ class VisionTower:
 
     @torch.inference_mode()
     def encode(self, values: Tensor, ratio_ids: Tensor, tile_mask: Tensor | None) -> Tensor:
+        """As `states`, for inference."""
+        return self.states(values, ratio_ids, tile_mask)
+
+    def states(
+        self,
+        values: Tensor,
+        ratio_ids: Tensor,
+        tile_mask: Tensor | None,
+        run: "RunLayer | None" = None,
+    ) -> Tensor:
         """(rows, tiles, patches, features) of images, without the patches that are padding.
 
         ``values`` (rows, tiles, channels, side, side), ``ratio_ids`` (rows,), ``tile_mask``
         (rows, tiles) 1 where a tile holds a part of the image; None where every tile does, which
-        attends without a mask and so in less time and memory.
+        attends without a mask and so in less time and memory. ``run`` calls a layer's function
+        with its arguments, as ``torch.utils.checkpoint`` does.
         """
+        run = run or _call
         vision, width = self._vision, self._width
         rows, tiles = values.shape[:2]
         embedded = vision.patch_embedding(values.flatten(0, 1).to(self._kind))
@@ -56,14 +70,14 @@ class VisionTower:
         hidden = hidden.view(rows, -1, width)
         inner = []
         for number, layer in enumerate(vision.transformer.layers):
-            hidden = self._layer(layer, hidden, where)
+            hidden = run(self._layer, layer, hidden, where)
             if number in self._inner:
                 inner.append(hidden)
         hidden = vision.layernorm_post(hidden).view(rows, tiles, -1, width)
         hidden = self._with_tiles(vision.post_tile_positional_embedding, hidden, ratio_ids)
         hidden = hidden.view(rows, -1, width)
         for layer in vision.global_transformer.layers:
-            hidden = self._layer(layer, hidden, where)
+            hidden = run(self._layer, layer, hidden, where)
         between = torch.stack(inner, dim=-1)
         parts = [part.view(rows, tiles, padded, -1) for part in (hidden, between)]
         return torch.cat([part[:, :, :patches] for part in parts], dim=-1)
@@ -122,6 +136,14 @@ class VisionTower:
             mixed = _without_mask(query, key, value, where)
         output: Tensor = attention.o_proj(mixed.transpose(1, 2).reshape(rows, tokens, -1))
         return output
+
+
+RunLayer = Callable[..., Tensor]
+"""Calls its first argument with the others."""
+
+
+def _call(function: Callable[..., Tensor], *given: Any) -> Tensor:
+    return function(*given)
 
 
 _Where = Tensor | tuple[int, int, int]

@@ -1,0 +1,182 @@
+"""Linear layers that share an input, frozen, with their LoRA, as few matrix products as possible.
+
+joint = JointLinear([mlp.gate_proj, mlp.up_proj], scratch, "large", torch.bfloat16)
+outputs, inner = joint.forward(inputs)                  # (tokens, gate and up), (tokens, ranks)
+dinputs, gradients = joint.backward(inputs, inner, doutputs)
+
+The weights W of all layers stand below each other, A of all of their LoRA too, and B is a matrix of
+blocks: then outputs = inputs W' + (inputs A') B' for all layers at once. W in 4 bits is dequantized
+into a buffer that all layers of the model share, so a product with it runs before the next one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from finetune.fused.nf4 import dequantize_into
+
+_ADAPTER = "default"
+"""The name peft gives an adapter."""
+
+
+class Scratch:
+    """Buffers by name, each as large as the largest matrix asked for so far."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Tensor] = {}
+
+    def take(self, name: str, shape: tuple[int, int], like: Tensor, dtype: torch.dtype) -> Tensor:
+        """A matrix with any values on the device of ``like``; the next of this name replaces it."""
+        count = shape[0] * shape[1]
+        held = self._kept.get(name)
+        if held is None or held.numel() < count:
+            self._kept.pop(name, None)
+            held = self._kept[name] = torch.empty(count, dtype=dtype, device=like.device)
+        return held[:count].view(shape)
+
+
+class JointLinear:
+    """Frozen linear layers without bias, plain or in 4 bits, each with LoRA of peft or without."""
+
+    def __init__(
+        self, layers: Sequence[Any], scratch: Scratch, buffer: str, dtype: torch.dtype
+    ) -> None:
+        """``buffer`` names the scratch that 4-bit weights are dequantized into. Raises ValueError
+        for layers that `fits` does not take."""
+        if not all(fits(layer) for layer in layers):
+            raise ValueError(f"no {[type(layer).__name__ for layer in layers]} can be joined")
+        self._scratch, self._buffer, self._dtype = scratch, buffer, dtype
+        self._bases = [getattr(layer, "base_layer", layer) for layer in layers]
+        self.sizes = [int(base.out_features) for base in self._bases]
+        self.inputs = int(self._bases[0].in_features)
+        self.outputs = sum(self.sizes)
+        self._dense = self._joined()
+        self._pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
+        self._places: list[tuple[slice, slice]] = []
+        """Of each pair: rows of ``outputs``, and of all ranks."""
+        scales: set[float] = set()
+        row = rank = 0
+        for layer, size in zip(layers, self.sizes, strict=True):
+            if hasattr(layer, "lora_A"):
+                a, b = layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight
+                self._pairs.append((a, b))
+                self._places.append((slice(row, row + size), slice(rank, rank + len(a))))
+                scales.add(float(layer.scaling[_ADAPTER]))
+                rank += len(a)
+            row += size
+        if len(scales) > 1:
+            raise ValueError("LoRA of joined layers has more than one scale")
+        self._scale = scales.pop() if scales else 1.0
+        device = self._bases[0].weight.device
+        self._a = torch.zeros(rank, self.inputs, dtype=dtype, device=device)
+        self._b = torch.zeros(self.outputs, rank, dtype=dtype, device=device)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """A and B of each layer that has LoRA, in the order of the gradients of `backward`."""
+        return [weight for pair in self._pairs for weight in pair]
+
+    def casts(self) -> list[tuple[Tensor, Tensor]]:
+        """Where the weights of LoRA are to be copied to before a forward pass, and these."""
+        found = []
+        for (a, b), (rows, ranks) in zip(self._pairs, self._places, strict=True):
+            found += [(self._a[ranks], a.detach()), (self._b[rows, ranks], b.detach())]
+        return found
+
+    def scale(self) -> None:
+        """After the copy: B times the scale of LoRA."""
+        if self._scale != 1:
+            self._b.mul_(self._scale)
+
+    def weight(self) -> Tensor:
+        """(outputs, inputs), until another of the same buffer is asked for."""
+        if self._dense is not None:
+            return self._dense
+        like = self._bases[0].weight
+        buffer = self._scratch.take(self._buffer, (self.outputs, self.inputs), like, self._dtype)
+        for base, part in zip(self._bases, buffer.split(self.sizes), strict=True):
+            dequantize_into(base.weight, part)
+        return buffer
+
+    def forward(
+        self, inputs: Tensor, residual: Tensor | None = None, factor: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """(tokens, outputs), with ``factor`` in ``residual``, and (tokens, ranks) for `backward`.
+
+        ``inputs`` (tokens, inputs).
+        """
+        weight = self.weight().t()
+        inner = inputs @ self._a.t()
+        if residual is None:
+            outputs = inputs @ weight
+        else:
+            outputs = torch.addmm(residual, inputs, weight, alpha=factor)
+        if inner.shape[1]:
+            outputs.addmm_(inner, self._b.t(), alpha=factor)
+        return outputs, inner
+
+    def backward(
+        self,
+        inputs: Tensor,
+        inner: Tensor,
+        doutputs: Tensor,
+        *,
+        needs_inputs: bool = True,
+    ) -> tuple[Tensor | None, list[Tensor]]:
+        """Gradients of ``inputs`` and of `parameters`, these in float32."""
+        dinputs, dinner = self.backward_inputs(doutputs, needs_inputs=needs_inputs)
+        return dinputs, self.backward_weights(inputs, inner, doutputs, dinner)
+
+    def backward_inputs(
+        self, doutputs: Tensor, *, needs_inputs: bool = True
+    ) -> tuple[Tensor | None, Tensor]:
+        """Gradients of the inputs, and of the inner values of LoRA for `backward_weights`."""
+        dinner = doutputs @ self._b
+        if not needs_inputs:
+            return None, dinner
+        dinputs = doutputs @ self.weight()
+        if dinner.shape[1]:
+            dinputs.addmm_(dinner, self._a)
+        return dinputs, dinner
+
+    def backward_weights(
+        self, inputs: Tensor, inner: Tensor, doutputs: Tensor, dinner: Tensor
+    ) -> list[Tensor]:
+        """Gradients of `parameters` in float32."""
+        if not self._pairs:
+            return []
+        da = (dinner.t() @ inputs).float()
+        db = (doutputs.t() @ inner).float()
+        if self._scale != 1:
+            db = db * self._scale
+        return [
+            part for rows, ranks in self._places for part in (da[ranks], db[rows, ranks])
+        ]
+
+    def _joined(self) -> Tensor | None:
+        """One matrix of plain weights, of which the layers' own become parts; None in 4 bits."""
+        if any(type(base) is not nn.Linear for base in self._bases):
+            return None
+        weights = [base.weight for base in self._bases]
+        if len(weights) == 1:
+            return weights[0].detach()
+        joined = torch.cat([weight.detach() for weight in weights])
+        for base, part in zip(self._bases, joined.split(self.sizes), strict=True):
+            base.weight = nn.Parameter(part, requires_grad=False)
+        return joined
+
+
+def fits(layer: Any) -> bool:
+    """Whether a layer, with LoRA or without, can be joined: plain or in 4 bits, without bias,
+    dropout or the magnitudes of DoRA."""
+    base = getattr(layer, "base_layer", layer)
+    if type(base) is not nn.Linear and type(base).__name__ != "Linear4bit":
+        return False
+    if base.bias is not None:
+        return False
+    if not hasattr(layer, "lora_A"):
+        return base is layer
+    plain = type(layer.lora_dropout[_ADAPTER]) is nn.Identity and not layer.lora_magnitude_vector
+    return plain and list(layer.lora_A) == [_ADAPTER]
