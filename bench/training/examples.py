@@ -24,7 +24,8 @@ class BenchExamples:
         """Reports of a pack of ``finetune examples``; without one the same sentences repeated."""
         if pack_dir is None:
             case = "[1] (Cardiomegaly) Findings: The heart is large. No effusion is seen. "
-            pairs = [(f"Prior cases: {case * 8} Image {n}. Describe it.", case) for n in range(40)]
+            asked = "Prior cases: {} Image {}. Describe it."
+            pairs = [(asked.format(case * 8, n), case[4:] * 4) for n in range(40)]
             grey = np.random.default_rng(0).integers(0, 255, (CANVASES, 224, 448), dtype=np.uint8)
             return cls(pairs=pairs, canvases=[Image.fromarray(x).convert("RGB") for x in grey])
         from finetune.examples.folder import ExampleFolder

@@ -1,172 +1,288 @@
-"""The set-ups that bench/training/speed.py compares, each measured in its own process."""
+"""The set-ups that bench/training/speed.py compares, measured one after the other.
+
+bench = Bench(base, examples, steps=20, workers=4, adapted="text")
+row = bench.measure("fused-real")           # medians, peaks and the loss of each step
+
+The base is loaded once and each set-up puts its own adapter on it; plain ones come first, since
+ours replaces the attention of the vision encoder in place.
+"""
 
 import gc
+import math
 import os
 import shutil
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
 from bench.training.examples import BenchExamples
+from bench.training.profiles import Profile, profile_steps
 from bench.training.random_model import device
 
-BATCH, TOKENS, SKIPPED = 2, 1024, 3
+BATCH, TOKENS, SKIPPED = 2, 1024, 4
 WORKER_TIMEOUT = 60.0
 """Seconds after which a worker without a batch is an error."""
-LINEAR = r".*_model\..*(attn\.(q|k|v|o)_proj|mlp\.(gate_proj|up_proj|down_proj|fc1|fc2))"
+ADAPTED = {
+    "all": r".*_model\..*(attn\.(q|k|v|o)_proj|mlp\.(gate_proj|up_proj|down_proj|fc1|fc2))",
+    "text": r".*language_model\..*(attn\.(q|k|v|o)_proj|mlp\.(gate_proj|up_proj|down_proj))",
+}
+"""The linear layers that plain set-ups adapt."""
 
 Step = dict[str, float]
 """``seconds``, of which ``waited`` for data, and ``loss``."""
 
-
-def measure(
-    setup: str, base: Path, given: BenchExamples, *, steps: int, workers: int
-) -> dict[str, float]:
-    """Median step in seconds, peaks in GB, share of waiting, and the last loss."""
-    from finetune.adapter.backends import load_processor, start_backend
-    from finetune.adapter.config import TrainConfig
-
-    gpu = torch.cuda.is_available()
-    batch = 1 if setup == "peft-t4" else BATCH
-    config = TrainConfig(
-        backend="unsloth" if setup == "unsloth" else "peft",
-        precision="float16" if setup == "peft-t4" else "auto",
-        batch=batch,
-        accumulation=1,
-        max_tokens=TOKENS,
-        epochs=1,
-        eval_examples=0,
-        eval_every=10**6,
-        save_every=10**6,
-    ).resolved(gpu=gpu, bfloat16=gpu, unsloth=True)
-    start_backend(config)
-    from finetune.adapter.collator import Rendering
-
-    processor = load_processor(str(base))
-    made = given.tokens(Rendering(processor), batch * steps, TOKENS)
-    if setup.startswith("plain"):
-        taken, loading = plain_steps(setup, base, config, processor, made, given, workers)
-    else:
-        out = base.parent / f"adapter-{setup}"
-        taken, loading = our_steps(base, config, processor, made, given, out)
-    kept = taken[SKIPPED:]
-    seconds = [step["seconds"] for step in kept]
-    return {
-        "step": statistics.median(seconds),
-        "peak_gb": reserved_gb(),
-        "load_gb": loading,
-        "waiting": sum(step["waited"] for step in kept) / sum(seconds),
-        "loss": kept[-1]["loss"],
-        "first": taken[0]["seconds"],
-    }
+Row = dict[str, Any]
 
 
-def our_steps(
-    base: Path, config: Any, processor: Any, made: list[Any], given: BenchExamples, out: Path
-) -> tuple[list[Step], float]:
-    """The training loop as ``finetune train`` runs it."""
-    from finetune.adapter.backends import load_trainable
-    from finetune.adapter.collator import Collator, ImageCache, Rendering
-    from finetune.adapter.data import TrainingSet
-    from finetune.adapter.trainer import AdapterTrainer
-    from finetune.training.devices import Devices
-    from finetune.training.log import read_log
-    from generator.mllama.adapter_record import AdapterRecord
+class Bench:
+    """A base, examples of one length, and the set-ups on them."""
 
-    shutil.rmtree(out, ignore_errors=True)
-    trainable = load_trainable(str(base), config, device())
-    loading = settle()
-    side = int(processor.image_processor.size["height"])
-    images = ImageCache(
-        processor,
-        lambda number: given.canvas(number, side),
-        dtype=getattr(torch, config.precision),
-    )
-    data = TrainingSet(
-        train=made, val=[], collate=Collator(processor, images, pad_id=Rendering(processor).pad_id)
-    )
-    record = AdapterRecord(
-        base_model=str(base), base_sha256="", prompt_version="", index_fingerprint=None,
-        encoder_sha256=None, data_sha256="", config=asdict(config), packages={},
-    )  # fmt: skip
-    AdapterTrainer(
-        trainable, data, out, record, devices=Devices(device=device()), show=lambda line: None
-    ).train()
-    taken = [
-        {
-            "seconds": config.batch * TOKENS / line["tokens_per_second"],
-            "waited": config.batch * TOKENS / line["tokens_per_second"] * line["wait_share"],
-            "loss": line["loss"],
+    def __init__(
+        self, base: Path, given: BenchExamples, *, steps: int, workers: int, adapted: str
+    ) -> None:
+        from finetune.adapter.backends import load_processor
+
+        self.base, self.given, self.adapted = base, given, adapted
+        self.steps, self.workers = steps, workers
+        self.processor = load_processor(str(base))
+        self._loaded: Any = None
+
+    def measure(self, setup: str, *, profile: Path | None = None) -> Row:
+        """Median step in seconds, peaks in GB, share of waiting, and the losses.
+
+        ``profile`` is where to write what three more steps spent their time on.
+        """
+        from finetune.adapter.backends import start_backend
+        from finetune.adapter.collator import Rendering
+
+        config = self.config(setup)
+        start_backend(config)
+        made = self.given.tokens(Rendering(self.processor), config.batch * self.steps, TOKENS)
+        run = self._plain if setup.startswith("plain") else self._ours
+        try:
+            taken, loading, peak, table = run(setup, config, made, profile is not None)
+        finally:
+            self._unload()
+        if profile is not None and table is not None:
+            profile.write_text(table.text(setup))
+        kept = taken[SKIPPED:] or taken
+        seconds = [step["seconds"] for step in kept]
+        return {
+            "step": statistics.median(seconds),
+            "peak_gb": peak,
+            "load_gb": loading,
+            "waiting": sum(step["waited"] for step in kept) / sum(seconds),
+            "loss": kept[-1]["loss"],
+            "first": taken[0]["seconds"],
+            "losses": [step["loss"] for step in taken],
+            "seconds": [step["seconds"] for step in taken],
+            "busy": None if table is None else table.busy,
         }
-        for line in read_log(out / "run" / "log.jsonl")
-        if "loss" in line
-    ]
-    return taken, loading
 
+    def config(self, setup: str) -> Any:
+        from finetune.adapter.config import TrainConfig
 
-def plain_steps(
-    setup: str,
-    base: Path,
-    config: Any,
-    processor: Any,
-    made: list[Any],
-    given: BenchExamples,
-    workers: int,
-) -> tuple[list[Step], float]:
-    """transformers, peft and bitsandbytes without anything of this project."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import MllamaForConditionalGeneration
+        gpu = torch.cuda.is_available()
+        parts = setup.split("-")
+        memory = next((float(part[2:]) for part in parts if part.startswith("gb")), 11.5)
+        return TrainConfig(
+            backend="unsloth" if setup == "unsloth" else "peft",
+            precision="float16" if setup == "peft-t4" else "auto",
+            fused="true" if parts[0] == "fused" else "false",
+            tiles="real" if "real" in parts else "all",
+            compiled="eager" not in parts,
+            memory_gb=memory,
+            vision=self.adapted == "all",
+            batch=1 if setup == "peft-t4" else BATCH,
+            accumulation=1,
+            max_tokens=TOKENS,
+            epochs=1,
+            eval_examples=0,
+            eval_every=10**6,
+            save_every=10**6,
+        ).resolved(gpu=gpu, bfloat16=gpu, unsloth=True)
 
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads would not survive the fork
-    gpu = torch.cuda.is_available()
-    loaded: Any = MllamaForConditionalGeneration.from_pretrained(
-        base,
-        attn_implementation="sdpa",
-        dtype=torch.bfloat16 if gpu else torch.float32,
-        device_map={"": device()},
-    )
-    loaded.config.use_cache = False
-    loaded.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    torch.manual_seed(config.seed)
-    model: Any = get_peft_model(
-        loaded,
-        LoraConfig(r=16, lora_alpha=16, lora_dropout=0.0, target_modules=LINEAR),
-        autocast_adapter_dtype=setup == "plain",
-    )
-    model.train()
-    loading = settle()
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    if gpu:
-        from bitsandbytes import optim
+    def _ours(
+        self, setup: str, config: Any, made: list[Any], profiled: bool
+    ) -> tuple[list[Step], float, float, Profile | None]:
+        """The training loop as ``finetune train`` runs it; ``kept`` in a name keeps image features
+        from step to step, as that does."""
+        from finetune.adapter import backends
+        from finetune.adapter.collator import Collator, ImageCache, Rendering
+        from finetune.adapter.data import TrainingSet
+        from finetune.adapter.trainer import AdapterTrainer
+        from finetune.training.devices import Devices
+        from finetune.training.log import read_log
+        from generator.mllama.adapter_record import AdapterRecord
 
-        adamw: Any = optim
-        optimizer = adamw.AdamW8bit(weights, lr=config.lr, weight_decay=config.weight_decay)
-    else:
-        optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
-    side = int(processor.image_processor.size["height"])
-    batches: Any = torch.utils.data.DataLoader(
-        made,  # type: ignore[arg-type]
-        batch_size=BATCH,
-        collate_fn=PlainCollator(processor, given, side),
-        num_workers=workers,
-        pin_memory=gpu,
-        timeout=WORKER_TIMEOUT if workers else 0,
-    )
-    mixed = gpu and setup == "plain"
-    return list(run_plain(model, optimizer, weights, batches, mixed=mixed)), loading
+        out = self.base.parent / f"adapter-{setup}"
+        shutil.rmtree(out, ignore_errors=True)
+        if config.backend == "unsloth":
+            trainable = backends.load_trainable(str(self.base), config, device())
+        else:
+            with patch.object(backends, "load_base", lambda *given: self._model()):
+                trainable = backends.load_trainable(str(self.base), config, device())
+        loading = settle()
+        side = int(self.processor.image_processor.size["height"])
+        images = ImageCache(
+            self.processor,
+            lambda number: self.given.canvas(number, side),
+            dtype=getattr(torch, config.precision),
+        )
+        rendering = Rendering(self.processor)
+        collate = Collator(
+            self.processor, images, pad_id=rendering.pad_id, numbered="kept" in setup.split("-")
+        )
+        data = TrainingSet(
+            train=made, val=[], collate=collate, rendering=rendering, tasks=["report"] * len(made)
+        )
+        record = AdapterRecord(
+            base_model=str(self.base), base_sha256="", config=asdict(config), packages={}
+        )
+        AdapterTrainer(
+            trainable, data, out, record, devices=Devices(device=device()), show=lambda line: None
+        ).train()
+        taken = [
+            {
+                "seconds": config.batch * TOKENS / line["tokens_per_second"],
+                "waited": config.batch * TOKENS / line["tokens_per_second"] * line["wait_share"],
+                "loss": line["loss"],
+            }
+            for line in read_log(out / "run" / "log.jsonl")
+            if "loss" in line
+        ]
+        peak, table = reserved_gb(), None
+        if profiled:
+            from finetune.adapter.trainer import make_optimizer
+
+            weights = list(trainable.weights.values())
+            optimizer = make_optimizer(weights, config)
+            batch = {name: value.to(device()) for name, value in collate(made[:BATCH]).items()}
+
+            def step() -> None:
+                backends.answer_loss(trainable, batch).backward()  # type: ignore[no-untyped-call]
+                finish(optimizer, weights)
+
+            table = profile_steps(step, device())
+        return taken, loading, peak, table
+
+    def _plain(
+        self, setup: str, config: Any, made: list[Any], profiled: bool
+    ) -> tuple[list[Step], float, float, Profile | None]:
+        """transformers, peft and bitsandbytes; of this project only the order of the examples and
+        the learning rates, so that losses can be compared."""
+        from peft import LoraConfig, get_peft_model
+
+        from finetune.adapter.batches import plan_run
+        from finetune.training.schedules import Position, linear
+
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads would not survive the fork
+        gpu = torch.cuda.is_available()
+        parts = setup.split("-")
+        loaded = self._model()
+        loaded.config.use_cache = False
+        if "nockpt" in parts:
+            loaded.gradient_checkpointing_disable()
+        else:
+            checkpointing = {"use_reentrant": False}
+            loaded.gradient_checkpointing_enable(gradient_checkpointing_kwargs=checkpointing)
+        torch.manual_seed(config.seed)
+        model: Any = get_peft_model(
+            loaded,
+            LoraConfig(
+                r=16, lora_alpha=16, lora_dropout=0.0, target_modules=ADAPTED[self.adapted]
+            ),
+            autocast_adapter_dtype="bf16" not in parts,
+        )
+        model.train()
+        loading = settle()
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        if gpu:
+            from bitsandbytes import optim
+
+            adamw: Any = optim
+            optimizer = adamw.AdamW8bit(weights, lr=config.lr, weight_decay=config.weight_decay)
+        else:
+            optimizer = torch.optim.AdamW(weights, lr=config.lr, weight_decay=config.weight_decay)
+        side = int(self.processor.image_processor.size["height"])
+        plan = plan_run(made, config)
+        collate = PlainCollator(self.processor, self.given, side)
+        batches: Any = torch.utils.data.DataLoader(
+            [made[number] for step in plan for passed in step for number in passed],  # type: ignore[arg-type]
+            batch_size=BATCH,
+            collate_fn=collate,
+            num_workers=self.workers,
+            pin_memory=gpu,
+            timeout=WORKER_TIMEOUT if self.workers else 0,
+        )
+        schedule = linear(config.warmup)
+
+        def pace(step: int) -> None:
+            at = Position(step=step, total=len(plan), progress=step / len(plan))
+            for group in optimizer.param_groups:
+                group["lr"] = schedule(config.lr, at)
+
+        mixed = gpu and "bf16" not in parts
+        taken = list(run_plain(model, optimizer, weights, batches, pace, mixed=mixed))
+        peak, table = reserved_gb(), None
+        if profiled:
+            batch = {name: value.to(device()) for name, value in collate(made[:BATCH]).items()}
+
+            def step() -> None:
+                plain_loss(model, dict(batch), mixed=mixed).backward()
+                finish(optimizer, weights)
+
+            table = profile_steps(step, device())
+        return taken, loading, peak, table
+
+    def _model(self) -> Any:
+        """The base without an adapter."""
+        from transformers import MllamaForConditionalGeneration
+
+        if self._loaded is None:
+            gpu = torch.cuda.is_available()
+            self._loaded = MllamaForConditionalGeneration.from_pretrained(
+                self.base,
+                attn_implementation="sdpa",
+                dtype=torch.bfloat16 if gpu else torch.float32,
+                device_map={"": device()},
+            )
+        return self._loaded
+
+    def _unload(self) -> None:
+        """Take the adapter off the base."""
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        if self._loaded is None:
+            return
+        for name, module in list(self._loaded.named_modules()):
+            if isinstance(module, BaseTunerLayer):
+                self._loaded.set_submodule(name, module.get_base_layer())
+        if hasattr(self._loaded, "peft_config"):
+            del self._loaded.peft_config
+        for weight in self._loaded.parameters():
+            weight.grad = None
+        settle()
 
 
 def run_plain(
-    model: Any, optimizer: Any, weights: list[Any], batches: Any, *, mixed: bool
+    model: Any,
+    optimizer: Any,
+    weights: list[Any],
+    batches: Any,
+    pace: Callable[[int], None],
+    *,
+    mixed: bool,
 ) -> Iterator[Step]:
     coming = iter(batches)
     place = device()
-    dtype = next(model.parameters()).dtype
+    number = 0
     while True:
         started = time.monotonic()
         batch = next(coming, None)
@@ -174,16 +290,28 @@ def run_plain(
             return
         batch = {name: value.to(place, non_blocking=True) for name, value in batch.items()}
         waited = time.monotonic() - started
-        if not mixed:
-            batch["pixel_values"] = batch["pixel_values"].to(dtype)
-        with torch.autocast(place.type, torch.bfloat16, enabled=mixed):
-            loss = model(**batch).loss
+        loss = plain_loss(model, batch, mixed=mixed)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        pace(number)
+        finish(optimizer, weights)
         value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ValueError(f"the loss of step {number} is {value}")
+        number += 1
         yield {"seconds": time.monotonic() - started, "waited": waited, "loss": value}
+
+
+def plain_loss(model: Any, batch: dict[str, Any], *, mixed: bool) -> Any:
+    if not mixed:
+        batch["pixel_values"] = batch["pixel_values"].to(next(model.parameters()).dtype)
+    with torch.autocast(device().type, torch.bfloat16, enabled=mixed):
+        return model(**batch).loss
+
+
+def finish(optimizer: Any, weights: list[Any]) -> None:
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
 class PlainCollator:
@@ -197,15 +325,23 @@ class PlainCollator:
             images=[[self.given.canvas(example.image, self.side)] for example in examples],
             text=[self.processor.tokenizer.decode(example.ids) for example in examples],
             add_special_tokens=False,
-            padding=True,
+            padding="max_length",
             truncation=True,
             max_length=TOKENS,
             return_tensors="pt",
         )
+        # a cut text may be tokenised otherwise than it was before; these are the tokens of ours
+        made["input_ids"] = torch.tensor([example.ids for example in examples])
+        made["attention_mask"] = torch.ones_like(made["input_ids"])
+        image = self.processor.image_token_id
+        for row, example in enumerate(examples):
+            tiles = made["aspect_ratio_mask"][row, 0]
+            start = example.ids.index(image)
+            made["cross_attention_mask"][row, :start] = 0
+            made["cross_attention_mask"][row, start:, 0] = tiles
         labels = made["input_ids"].clone()
         for row, example in enumerate(examples):
             labels[row, : example.prompt_length] = -100
-        labels[made["attention_mask"] == 0] = -100
         return {**made, "labels": labels}
 
 

@@ -139,7 +139,7 @@ class _Kept:
     def put(self, number: int, states: Tensor) -> None:
         if number in self._held or states.nbytes > self._limit:
             return
-        copy = torch.empty_like(states, device="cpu", pin_memory=states.is_cuda)
+        copy = torch.empty(states.shape, dtype=states.dtype, pin_memory=states.is_cuda)
         self._held[number] = copy.copy_(states, non_blocking=True)
         self._bytes += states.nbytes
         while self._bytes > self._limit:

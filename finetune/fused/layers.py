@@ -289,7 +289,9 @@ class _Run(torch.autograd.Function):
         image: Tensor | None,
         *weights: Tensor,
     ) -> Tensor:
-        after, kept = layer.forward(batch, hidden, image, keeps=keeps)
+        # compiled kernels are made once for tensors with and without a gradient
+        seen = None if image is None else image.detach()
+        after, kept = layer.forward(batch, hidden.detach(), seen, keeps=keeps)
         ctx.layer, ctx.batch = layer, batch
         ctx.save_for_backward(hidden, image, *kept)
         return after
@@ -298,8 +300,9 @@ class _Run(torch.autograd.Function):
     def backward(ctx: Any, *given: Tensor) -> Any:
         hidden, image, *kept = ctx.saved_tensors
         needs = (ctx.needs_input_grad[3], ctx.needs_input_grad[4])
+        seen = None if image is None else image.detach()
         dhidden, dimage, gradients = ctx.layer.backward(
-            ctx.batch, hidden, image, kept, given[0], needs=needs
+            ctx.batch, hidden.detach(), seen, kept, given[0], needs=needs
         )
         return None, None, None, dhidden, dimage, *gradients
 

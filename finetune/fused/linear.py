@@ -26,15 +26,26 @@ class Scratch:
 
     def __init__(self) -> None:
         self._kept: dict[str, Tensor] = {}
+        self._owners: dict[str, object] = {}
 
-    def take(self, name: str, shape: tuple[int, int], like: Tensor, dtype: torch.dtype) -> Tensor:
-        """A matrix with any values on the device of ``like``; the next of this name replaces it."""
+    def take(
+        self, name: str, owner: object, shape: tuple[int, int], like: Tensor, dtype: torch.dtype
+    ) -> tuple[Tensor, bool]:
+        """A matrix on the device of ``like``, and whether it still holds what ``owner`` wrote; the
+        next owner of this name replaces it."""
         count = shape[0] * shape[1]
         held = self._kept.get(name)
         if held is None or held.numel() < count:
             self._kept.pop(name, None)
             held = self._kept[name] = torch.empty(count, dtype=dtype, device=like.device)
-        return held[:count].view(shape)
+            self._owners.pop(name, None)
+        written = self._owners.get(name) is owner
+        self._owners[name] = owner
+        return held[:count].view(shape), written
+
+    @property
+    def nbytes(self) -> int:
+        return sum(buffer.nbytes for buffer in self._kept.values())
 
 
 class JointLinear:
@@ -95,9 +106,11 @@ class JointLinear:
         if self._dense is not None:
             return self._dense
         like = self._bases[0].weight
-        buffer = self._scratch.take(self._buffer, (self.outputs, self.inputs), like, self._dtype)
-        for base, part in zip(self._bases, buffer.split(self.sizes), strict=True):
-            dequantize_into(base.weight, part)
+        shape = (self.outputs, self.inputs)
+        buffer, written = self._scratch.take(self._buffer, self, shape, like, self._dtype)
+        if not written:  # frozen weights: what is there is right
+            for base, part in zip(self._bases, buffer.split(self.sizes), strict=True):
+                dequantize_into(base.weight, part)
         return buffer
 
     def forward(

@@ -41,6 +41,8 @@ def _launch(packed: Tensor, state: Any, buffer: Tensor) -> None:
     if not buffer.is_contiguous():
         raise ValueError("a buffer for weights must be contiguous")
     count = packed.numel()
+    if not (state.offset.is_cuda and state.code.is_cuda and state.state2.code.is_cuda):
+        state.to(buffer.device)
     scales = state.state2
     _dequantize[(triton.cdiv(count, _BYTES),)](
         packed,

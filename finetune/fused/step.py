@@ -57,7 +57,8 @@ class FusedStep:
             raise ValueError(f"a feed-forward part with {text.config.hidden_act} is not known")
         self._text, self._dtype, self._tiles = text, dtype, tiles
         self._image_token = int(model.config.image_token_index)
-        scratch, kernels = Scratch(), Kernels(compiled=compiled)
+        self._scratch = scratch = Scratch()
+        kernels = Kernels(compiled=compiled)
         self.layers: list[TextLayer] = [
             (CrossLayer if hasattr(layer, "cross_attn") else SelfLayer)(
                 layer, scratch, kernels, dtype
@@ -141,9 +142,10 @@ class FusedStep:
         )
         wide = max(layer.gate_up.outputs for layer in layers)
         # activations of one layer, its buffers for weights, and gradients of the adapter
-        working = tokens * 3 * wide + 3 * wide * layers[0].gate_up.inputs // 2
+        buffers = size * 3 * wide * layers[0].gate_up.inputs // 2
+        working = size * tokens * 3 * wide + max(0, buffers - self._scratch.nbytes)
         adapter = 4 * sum(w.numel() for linear in self._linears for w in linear.parameters)
-        left = limit * (1 - _SPARE) - held - adapter - size * (always + working)
+        left = limit * (1 - _SPARE) - held - adapter - size * always - working
         return max(0, min(len(layers), int(left // (size * tokens * wide))))
 
 
