@@ -195,9 +195,7 @@ class Bench:
         torch.manual_seed(config.seed)
         model: Any = get_peft_model(
             loaded,
-            LoraConfig(
-                r=16, lora_alpha=16, lora_dropout=0.0, target_modules=ADAPTED[self.adapted]
-            ),
+            LoraConfig(r=16, lora_alpha=16, lora_dropout=0.0, target_modules=ADAPTED[self.adapted]),
             autocast_adapter_dtype="bf16" not in parts,
         )
         model.train()

@@ -6,8 +6,8 @@ python -m bench.training.speed --shape tiny             # rehearsal, also on a C
 Set-ups run on one NF4 checkpoint and the same examples: prompts of PACK joined and cut to 1,024
 tokens, two a step, with one image of two tiles each. Plain ones are transformers, peft and
 bitsandbytes as their documentation puts them together: NF4 with double quantization, sdpa, 8-bit
-AdamW, the processor in the workers of a DataLoader, frozen weights as they are. Ours are the loop of
-``finetune train``.
+AdamW, the processor in the workers of a DataLoader, frozen weights as they are. Ours are the loop
+of ``finetune train``.
 
 plain           bfloat16 autocast, non-reentrant checkpointing
 plain-nockpt    without checkpointing; plain-bf16 and plain-bf16-nockpt without autocast, the

@@ -111,7 +111,7 @@ def _fused(trainable: Trainable) -> FusedStep:
         raise UserError(f"the fused step cannot train this model: {reason}; use fused=false")
     return FusedStep(
         base,
-        tiles=config.tiles,
+        tiles=config.tile_use,
         vision=config.vision,
         dtype=getattr(torch, config.precision),
         compiled=config.compiled and trainable.device.type == "cuda",

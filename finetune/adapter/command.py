@@ -135,6 +135,10 @@ def run_training(
         gpu=gpu, bfloat16=gpu and Devices.has_bfloat16(), unsloth=qlora.has_unsloth()
     )
     qlora.start_backend(config)
+    if arguments.merge is not None:
+        from finetune.export.merge import check_mergeable
+
+        check_mergeable(config.tile_use)
     from generator.mllama.checkpoint import find_folder, read_config
 
     base_config = read_config(find_folder(arguments.base))

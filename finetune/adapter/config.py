@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self, get_args
+from typing import Any, Self, cast, get_args
 
 from db.errors import UserError
 from finetune.training.settings import check_finite, read_settings
@@ -39,7 +39,7 @@ class TrainConfig:
     fused: str = "auto"
     """Train through `finetune.fused`, the layers' both passes written out: the same function in
     less time and memory. ``auto``: with peft on a GPU, unless dropout, dora or 8 bits are set."""
-    tiles: TileUse = "all"
+    tiles: str = "all"
     """``real``: compute only the tiles that an image fills, and show none of it to tokens before
     it; the adapter is then served so too. ``all``: as transformers. ``real`` needs ``fused``."""
     memory_gb: float = 0.0
@@ -148,6 +148,10 @@ class TrainConfig:
                 if reason
                 else "tiles=real needs the fused step: leave fused=false out"
             )
+
+    @property
+    def tile_use(self) -> TileUse:
+        return cast(TileUse, self.tiles)
 
     def _unfused(self) -> str | None:
         """What among the settings the fused step cannot do."""

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 from db.errors import UserError
-from finetune.adapter.backends import Trainable, answering
+from finetune.adapter.answers import sample_answer, write_answer
+from finetune.adapter.backends import Trainable
 from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
 from finetune.adapter.config import TrainConfig
 from finetune.examples.folder import Example
-from finetune.fused.image_features import NUMBERS
 
 _log = logging.getLogger(__name__)
 COMPARED = 20
@@ -104,7 +104,7 @@ class TrainingSet:
             too_long=len(train) - len(kept),
             val_too_long=len(whole_val) - len(fitting),
             sample=(
-                partial(_sample, val[0], collate, rendering, config.sample_tokens)
+                partial(sample_answer, val[0], collate, rendering, config.sample_tokens)
                 if val and config.sample_tokens
                 else None
             ),
@@ -150,36 +150,3 @@ def _choose(
     )
     chosen = [examples[place] for place in sorted(drawn)]
     return sorted(chosen, key=lambda pair: pair[0].task != "report")
-
-
-def _sample(
-    asked: Tokens, collate: Collator, rendering: Rendering, most: int, trainable: Trainable
-) -> str:
-    with answering(trainable) as model:
-        return write_answer(model, trainable.device, asked, collate, rendering, most)
-
-
-def write_answer(
-    model: Any,
-    device: torch.device,
-    asked: Tokens,
-    collate: Collator,
-    rendering: Rendering,
-    most: int,
-) -> str:
-    """The greedy answer of a model to the prompt of an example, of at most ``most`` tokens."""
-    prompt = Tokens(
-        ids=asked.ids[: asked.prompt_length], prompt_length=asked.prompt_length, image=asked.image
-    )
-    batch = collate([prompt])
-    for name in ("labels", NUMBERS):
-        batch.pop(name, None)
-    ids = model.generate(
-        **{name: value.to(device) for name, value in batch.items()},
-        max_new_tokens=most,
-        do_sample=False,
-        eos_token_id=asked.ids[-1],
-        pad_token_id=rendering.pad_id,
-    )
-    written = ids[0, len(prompt) :].tolist()
-    return str(rendering.tokenizer.decode(written, skip_special_tokens=True)).strip()

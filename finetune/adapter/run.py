@@ -80,7 +80,7 @@ class TrainingRun:
             data_sha256=data.about["data_sha256"],
             config=asdict(config),
             packages=package_versions(),
-            tiles=config.tiles,
+            tiles=config.tile_use,
         )
         if initial is not None:
             _check_initial(initial, record)
@@ -171,4 +171,8 @@ def _check_initial(adapter_dir: Path, record: AdapterRecord) -> None:
         raise MismatchError(
             f"{adapter_dir} is an adapter of another base model ({before.base_model}): "
             "name that one with --base, or start without --initial"
+        )
+    if before.tiles != record.tiles:
+        raise MismatchError(
+            f"{adapter_dir} was trained with tiles={before.tiles}: use --set tiles={before.tiles}"
         )

@@ -17,7 +17,7 @@ from finetune.export.licence import find_licence
 from finetune.export.model_card import CARD, adapter_card
 from finetune.training.places import check_places
 from generator.assessment.calibration import CALIBRATION
-from generator.mllama.adapter_record import AdapterRecord
+from generator.mllama.adapter_record import AdapterRecord, TileUse
 from generator.mllama.checkpoint import base_sha256, find_folder, read_config
 from indexer.cli.progress import quiet_loading
 
@@ -34,6 +34,15 @@ def merged_dtype(base_config: Any) -> torch.dtype:
     return found if isinstance(found, torch.dtype) else torch.bfloat16
 
 
+def check_mergeable(tiles: TileUse) -> None:
+    """Raises UserError for an adapter that is read otherwise than a model without one."""
+    if tiles != "all":
+        raise UserError(
+            "merged weights have no record, so they would be read with all tiles: use the adapter, "
+            "or train with tiles=all"
+        )
+
+
 def merge_adapter(
     adapter_dir: Path, directory: Path, device: torch.device, *, compare: GreedyTexts | None = None
 ) -> None:
@@ -45,6 +54,7 @@ def merge_adapter(
     was trained on, and UserError where the answers differ even so, or nothing can be written.
     """
     record = AdapterRecord.load(adapter_dir)
+    check_mergeable(record.tiles)
     check_places(adapter_dir, directory, base=record.base_model, resume=True)
     if base_sha256(record.base_model) != record.base_sha256:
         raise MismatchError(

@@ -46,12 +46,11 @@ def attend_image(query: Tensor, keys: Tensor, values: Tensor, places: ImagePlace
     size); the result as ``query``."""
     if len({*zip(places.image_at, places.patches, strict=True)}) == 1:
         return _attend_equal(query, keys, values, places, 0)
-    return torch.cat(
-        [
-            _attend_equal(*(part[row : row + 1] for part in (query, keys, values)), places, row)
-            for row in range(len(query))
-        ]
-    )
+    alone = []
+    for row in range(len(query)):
+        here = slice(row, row + 1)
+        alone.append(_attend_equal(query[here], keys[here], values[here], places, row))
+    return torch.cat(alone)
 
 
 def _attend_equal(

@@ -69,9 +69,9 @@ class ImageFeatures:
                 return self._found(self._compute(batch, counts, range(len(counts))), counts)
         missing = [row for row, number in enumerate(numbers) if number not in self._kept]
         made: dict[int, Tensor] = {}
-        if missing:
-            with torch.no_grad():
-                made = self._compute(batch, counts, missing)
+        with torch.no_grad():
+            for row in missing:  # alone, so that they are the same bytes in a run that is resumed
+                made |= self._compute(batch, counts, [row])
         device = batch["pixel_values"].device
         for row, number in enumerate(numbers):
             if row in made:

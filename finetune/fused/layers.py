@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, split_with_sizes
 
 from finetune.fused.attention import ImagePlaces, attend_image, attend_text
 from finetune.fused.elementwise import Kernels, norm
@@ -41,9 +41,7 @@ Gradients = tuple[Tensor | None, Tensor | None, list[Tensor]]
 class TextLayer(ABC):
     """Hidden states are (rows * tokens, width), image features (rows, patches, width)."""
 
-    def __init__(
-        self, layer: Any, scratch: Scratch, kernels: Kernels, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, layer: Any, scratch: Scratch, kernels: Kernels, dtype: torch.dtype) -> None:
         self._kernels = kernels
         self._norm, self._mlp_norm = layer.input_layernorm, layer.post_attention_layernorm
         mlp = layer.mlp
@@ -127,9 +125,7 @@ class TextLayer(ABC):
 class SelfLayer(TextLayer):
     """A ``MllamaSelfAttentionDecoderLayer``."""
 
-    def __init__(
-        self, layer: Any, scratch: Scratch, kernels: Kernels, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, layer: Any, scratch: Scratch, kernels: Kernels, dtype: torch.dtype) -> None:
         super().__init__(layer, scratch, kernels, dtype)
         attention = layer.self_attn
         self._size: int = attention.head_dim
@@ -147,7 +143,7 @@ class SelfLayer(TextLayer):
     ) -> tuple[Tensor, list[Tensor | None]]:
         qkv, inner = self.qkv.forward(self._normed(hidden))
         turned = self._turned(self._kernels.rotate, qkv, batch)
-        mixed = attend_text(*turned.split(self._counts, dim=2))
+        mixed = attend_text(*split_with_sizes(turned, self._counts, dim=2))
         between, out_inner = self.out.forward(mixed.flatten(2).flatten(0, 1), hidden)
         after, rest = self._feed_forward(between, None, 1.0, keeps=keeps)
         return after, [turned, between, inner, out_inner, *rest]
@@ -168,7 +164,7 @@ class SelfLayer(TextLayer):
         dbetween, gate_up, down = self._feed_forward_backward(between, rest, dhidden, None, 1.0)
         with torch.enable_grad():
             whole = turned.detach().requires_grad_()
-            mixed = attend_text(*whole.split(self._counts, dim=2))
+            mixed = attend_text(*split_with_sizes(whole, self._counts, dim=2))
         flat = mixed.detach().flatten(2).flatten(0, 1)
         dflat, out = self.out.backward(flat, out_inner, dbetween)
         assert dflat is not None
@@ -202,9 +198,7 @@ class SelfLayer(TextLayer):
 class CrossLayer(TextLayer):
     """A ``MllamaCrossAttentionDecoderLayer``; texts without an image pass it unchanged."""
 
-    def __init__(
-        self, layer: Any, scratch: Scratch, kernels: Kernels, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, layer: Any, scratch: Scratch, kernels: Kernels, dtype: torch.dtype) -> None:
         super().__init__(layer, scratch, kernels, dtype)
         attention = layer.cross_attn
         self._size: int = attention.head_dim
@@ -275,7 +269,8 @@ class CrossLayer(TextLayer):
         return attend_image(asked, keys, values, batch.places)
 
     def _split(self, projected: Tensor, rows: int) -> Tensor:
-        return projected.unflatten(0, (rows, -1)).unflatten(-1, (-1, self._size))
+        tokens = len(projected) // rows
+        return projected.view(rows, tokens, -1, self._size)
 
 
 class _Run(torch.autograd.Function):

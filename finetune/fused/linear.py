@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, split_with_sizes
 
 from finetune.fused.nf4 import dequantize_into
 
@@ -109,7 +109,7 @@ class JointLinear:
         shape = (self.outputs, self.inputs)
         buffer, written = self._scratch.take(self._buffer, self, shape, like, self._dtype)
         if not written:  # frozen weights: what is there is right
-            for base, part in zip(self._bases, buffer.split(self.sizes), strict=True):
+            for base, part in zip(self._bases, split_with_sizes(buffer, self.sizes), strict=True):
                 dequantize_into(base.weight, part)
         return buffer
 
@@ -164,9 +164,7 @@ class JointLinear:
         db = (doutputs.t() @ inner).float()
         if self._scale != 1:
             db = db * self._scale
-        return [
-            part for rows, ranks in self._places for part in (da[ranks], db[rows, ranks])
-        ]
+        return [part for rows, ranks in self._places for part in (da[ranks], db[rows, ranks])]
 
     def _joined(self) -> Tensor | None:
         """One matrix of plain weights, of which the layers' own become parts; None in 4 bits."""
@@ -174,9 +172,10 @@ class JointLinear:
             return None
         weights = [base.weight for base in self._bases]
         if len(weights) == 1:
-            return weights[0].detach()
+            alone: Tensor = weights[0].detach()
+            return alone
         joined = torch.cat([weight.detach() for weight in weights])
-        for base, part in zip(self._bases, joined.split(self.sizes), strict=True):
+        for base, part in zip(self._bases, split_with_sizes(joined, self.sizes), strict=True):
             base.weight = nn.Parameter(part, requires_grad=False)
         return joined
 

@@ -9,12 +9,11 @@ time; on a GPU one Triton kernel does it here.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 try:
-    import triton
-    import triton.language as tl
+    import triton  # type: ignore[import-untyped]
+    import triton.language as tl  # type: ignore[import-untyped]
 except ImportError:  # not on every platform
     triton = None
 
@@ -61,8 +60,8 @@ def _launch(packed: Tensor, state: Any, buffer: Tensor) -> None:
 
 if triton is not None:
 
-    @triton.jit
-    def _dequantize(
+    @triton.jit  # type: ignore[untyped-decorator]
+    def _dequantize(  # type: ignore[no-untyped-def]
         packed,
         code,
         absmax,

@@ -113,10 +113,11 @@ class FusedStep:
             rows=rows, cos=cos[:, :, None].to(self._dtype), sin=sin[:, :, None].to(self._dtype),
             places=places,
         )  # fmt: skip
-        hidden = embedded.flatten(0, 1).to(self._dtype)
+        hidden: Tensor = embedded.flatten(0, 1).to(self._dtype)
         image = None if found is None else found.states.to(self._dtype)
         used = [x for x in self.layers if image is not None or not isinstance(x, CrossLayer)]
-        keeping = self._keeping(used, rows * tokens, 0 if image is None else image.shape[:2].numel())
+        patches = 0 if image is None else image.shape[0] * image.shape[1]
+        keeping = self._keeping(used, rows * tokens, patches)
         for number, layer in enumerate(used):
             # the last layers: what they keep is released first
             hidden = run(layer, batch, hidden, image, keeps=number >= len(used) - keeping)

@@ -28,8 +28,6 @@ class PreferenceConfig(TrainConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tiles != "all":
-            raise UserError("preference training reads all tiles: leave tiles=all")
         if self.loss not in LOSSES:
             raise UserError(f"loss cannot be '{self.loss}': use {', '.join(LOSSES)}")
         if self.beta <= 0:

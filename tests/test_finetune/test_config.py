@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 
 from db.errors import UserError
 from finetune.adapter.config import TrainConfig
+from finetune.preferences.config import PreferenceConfig
 
 
 def test_the_defaults_are_those_of_a_lora_on_every_layer() -> None:
@@ -76,3 +79,41 @@ def test_what_a_machine_cannot_do_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=named):
         TrainConfig.of(settings).resolved(gpu=gpu, bfloat16=False, unsloth=unsloth)
+
+
+def test_the_fused_step_is_the_default_where_it_computes_the_same() -> None:
+    def fused(gpu: bool = True, unsloth: bool = False, **settings: Any) -> str:
+        config = TrainConfig(**settings)
+        return config.resolved(gpu=gpu, bfloat16=gpu, unsloth=unsloth).fused
+
+    assert fused() == "true" and fused(unsloth=True) == "false"
+    assert fused(backend="peft", unsloth=True) == "true"
+    for changed in ({"dropout": 0.1}, {"dora": True}, {"bits": "8"}, {"fused": "false"}):
+        assert fused(**changed) == "false", changed
+    assert fused(gpu=False) == "false" and fused(gpu=False, tiles="real") == "true"
+    assert TrainConfig(tiles="real").resolved(gpu=True, bfloat16=True, unsloth=True).fused == "true"
+    preferences = PreferenceConfig().resolved(gpu=True, bfloat16=True, unsloth=False)
+    assert preferences.fused == "false"
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (["fused=true", "dropout=0.1"], "does not work with dropout: use fused=false"),
+        (["fused=maybe"], "use auto, true, false"),
+        (["tiles=some"], "use all, real"),
+        (["tiles=real", "fused=false"], "leave fused=false out"),
+        (["tiles=real", "dora=true"], "does not work with dora: use tiles=all"),
+        (["memory_gb=-1"], "use 0 or more"),
+    ],
+)
+def test_a_fused_step_that_cannot_be_is_refused(settings: list[str], named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        TrainConfig.of(settings)
+
+
+def test_preference_training_is_not_fused() -> None:
+    with pytest.raises(UserError, match="does not work with preference training"):
+        PreferenceConfig.of(["fused=true"])
+    with pytest.raises(UserError, match="preference training: use tiles=all"):
+        PreferenceConfig.of(["tiles=real"])
