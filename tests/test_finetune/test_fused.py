@@ -1,0 +1,366 @@
+"""The layers whose passes are written out compute what transformers, peft and autograd do."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoProcessor
+
+from db.errors import UserError
+from finetune.__main__ import main
+from finetune.adapter import backends
+from finetune.adapter.backends import Trainable, answer_loss, load_trainable
+from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
+from finetune.fused import elementwise, loss
+from finetune.fused.elementwise import Kernels
+from finetune.fused.nf4 import dequantize_into
+from finetune.training.log import read_log
+from generator.mllama.adapter_record import AdapterRecord
+from generator.mllama.decoding.decoder import Decoder
+from generator.mllama.load import load_model
+from generator.mllama.vision.encoder import Pixels
+from tests.conftest import ROOT
+from tests.support.models.mllama_models import drawn_canvas
+from tests.support.models.training import (
+    CONFIG,
+    QUESTION,
+    REPORT,
+    SETTINGS,
+    quiet,
+    tiny_base,
+    write_pack,
+)
+
+pytestmark = quiet
+CPU = torch.device("cpu")
+CLOSE = {"rtol": 2e-4, "atol": 2e-5}
+FUSED = replace(CONFIG, fused="true", alpha=3)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_base(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def nf4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_base(tmp_path_factory, nf4=True)
+
+
+def collator(base: Path, *, numbered: bool = False) -> Collator:
+    """Image 0 fills one of two tiles, image 1 both."""
+    processor = AutoProcessor.from_pretrained(base)
+    images = ImageCache(processor, lambda number: drawn_canvas(number + 1))
+    return Collator(processor, images, pad_id=Rendering(processor).pad_id, numbered=numbered)
+
+
+def examples(base: Path, *images: int | None) -> list[Tokens]:
+    """Of different lengths."""
+    rendering = Rendering(AutoProcessor.from_pretrained(base))
+    texts = [(REPORT, "The heart is enlarged. [1]"), (QUESTION, "no")]
+    return [rendering.tokenise(*texts[row % 2], image=image) for row, image in enumerate(images)]
+
+
+def loaded(base: Path, config: Any) -> Trainable:
+    """With LoRA that changes what the model computes."""
+    trainable = load_trainable(str(base), config, CPU)
+    draw = torch.Generator().manual_seed(1)
+    for weight in trainable.weights.values():
+        weight.data.normal_(0, 0.1, generator=draw)
+    return trainable
+
+
+def gradients(trainable: Trainable, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    for weight in trainable.weights.values():
+        weight.grad = None
+    answer_loss(trainable, batch).backward()  # type: ignore[no-untyped-call]
+    return {n: w.grad for n, w in trainable.weights.items() if w.grad is not None}
+
+
+@pytest.mark.parametrize("vision", [True, False])
+@pytest.mark.parametrize("images", [(0, 1), (1, 1), (None, None)])
+@pytest.mark.parametrize("bits", ["none", "4"])
+def test_loss_and_gradients_are_those_of_transformers_and_peft(
+    base: Path, nf4: Path, vision: bool, images: Sequence[int | None], bits: str
+) -> None:
+    folder = nf4 if bits == "4" else base
+    config = replace(FUSED, bits=bits, vision=vision)
+    batch = collator(folder)(examples(folder, *images))
+    plain = loaded(folder, replace(config, fused="false"))
+    fused = loaded(folder, config)
+    assert plain.fused is None and fused.fused is not None
+    torch.testing.assert_close(answer_loss(fused, batch), answer_loss(plain, batch), **CLOSE)
+    expected, found = gradients(plain, batch), gradients(fused, batch)
+    assert found.keys() == expected.keys() and len(found) >= 28
+    for name, gradient in expected.items():
+        scale = float(gradient.abs().max())
+        torch.testing.assert_close(
+            found[name] / scale, gradient / scale, rtol=0, atol=2e-4, msg=name
+        )
+
+
+def test_layers_without_lora_and_answers_without_gradients_are_computed_alike(base: Path) -> None:
+    batch = collator(base)(examples(base, 0, 1))
+    for settings in ({"attention": False}, {"mlp": False}, {"language": False}):
+        config = replace(FUSED, **settings)  # type: ignore[arg-type]
+        plain, fused = loaded(base, replace(config, fused="false")), loaded(base, config)
+        with torch.no_grad():
+            value = answer_loss(fused, batch)
+        torch.testing.assert_close(value, answer_loss(plain, batch).detach(), **CLOSE)
+        expected, found = gradients(plain, batch), gradients(fused, batch)
+        assert found.keys() == expected.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-3, msg=name)
+
+
+def test_what_is_kept_for_the_backward_pass_changes_no_gradient(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = collator(base)(examples(base, 0, 1))
+    trainable = loaded(base, replace(FUSED, checkpointing=True))
+    assert trainable.fused is not None
+    products = []
+    for layer in trainable.fused.layers:
+        joint, original = layer.gate_up, layer.gate_up.forward
+        monkeypatch.setattr(
+            joint, "forward", lambda *given, of=original: products.append(1) or of(*given)
+        )
+    layers = len(trainable.fused.layers)
+    repeated = gradients(trainable, batch)
+    assert len(products) == 2 * layers
+    for keeping in (1, layers):
+        products.clear()
+        monkeypatch.setattr(trainable.fused, "_keeping", lambda *given, n=keeping: n)
+        kept = gradients(trainable, batch)
+        assert len(products) == 2 * layers - keeping
+        assert all(torch.equal(kept[name], gradient) for name, gradient in repeated.items())
+
+
+def test_the_loss_in_parts_is_the_loss_at_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = collator(base)(examples(base, 0, 1, 1))
+    trainable = loaded(base, FUSED)
+    whole, expected = answer_loss(trainable, batch), gradients(trainable, batch)
+    monkeypatch.setattr(loss, "CHUNK", 3)
+    counted = int((batch["labels"] != -100).sum())
+    assert counted > 6 and counted % 3
+    torch.testing.assert_close(answer_loss(trainable, batch), whole, rtol=1e-6, atol=1e-6)
+    for name, gradient in gradients(trainable, batch).items():
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_answers_in_bfloat16_are_close_to_those_in_float32(base: Path) -> None:
+    batch = collator(base)(examples(base, 0, 1))
+    exact = answer_loss(loaded(base, FUSED), batch).item()
+    half = loaded(base, replace(FUSED, precision="bfloat16"))
+    found = gradients(half, batch)
+    assert answer_loss(half, batch).item() == pytest.approx(exact, rel=0.03)
+    assert {gradient.dtype for gradient in found.values()} == {torch.float32}
+
+
+def test_backward_functions_are_the_gradients_of_forward_functions() -> None:
+    draw = torch.Generator().manual_seed(0)
+
+    def made(*shape: int, grad: bool = False) -> Tensor:
+        values = torch.randn(*shape, generator=draw, dtype=torch.float32)
+        return values.requires_grad_(grad)
+
+    hidden, weight, d = made(5, 8, grad=True), made(8), made(5, 8)
+    elementwise.norm(hidden, weight, 1e-5).backward(d)
+    got = elementwise.norm_backward(hidden.detach(), weight, 1e-5, d, torch.ones(5, 8))
+    torch.testing.assert_close(got - 1, hidden.grad, **CLOSE)
+    gate_up = made(5, 16, grad=True)
+    gated = elementwise.gated(gate_up)
+    gated.backward(d)
+    dgate_up, again = elementwise.gated_backward(gate_up.detach(), d)
+    torch.testing.assert_close(dgate_up, gate_up.grad, **CLOSE)
+    torch.testing.assert_close(again, gated.detach(), **CLOSE)
+    heads, cos, sin, dheads = (
+        made(2, 3, 6, 4, grad=True),
+        *(made(1, 3, 1, 4),) * 2,
+        made(2, 3, 6, 4),
+    )
+    elementwise.rotate(heads, cos, sin, 2).backward(dheads)
+    got = elementwise.rotate_backward(dheads, cos, sin, 2)
+    torch.testing.assert_close(got, heads.grad, **CLOSE)
+
+
+def test_a_compiled_function_returns_what_it_returns_as_it_is() -> None:
+    """One of them, since a compiler of C++ takes its time."""
+    gate_up, dgated = torch.randn(6, 32), torch.randn(6, 16)
+    found = Kernels(compiled=True).gated_backward(gate_up, dgated)
+    expected = Kernels(compiled=False).gated_backward(gate_up, dgated)
+    assert Kernels(compiled=False).gated_backward is elementwise.gated_backward
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_real_tiles_are_all_tiles_where_nothing_attends_to_padding(base: Path) -> None:
+    """Both tiles in use, and no token before the image."""
+    collate = collator(base)
+    image_token = AutoProcessor.from_pretrained(base).image_token_id
+
+    def losses(image: int, *, first: bool) -> list[tuple[Tensor, dict[str, Tensor]]]:
+        (tokens,) = examples(base, image)
+        at = tokens.ids.index(image_token) if first else 0
+        cut = replace(tokens, ids=tokens.ids[at:], prompt_length=tokens.prompt_length - at)
+        batch = collate([cut])
+        found = []
+        for tiles in ("all", "real"):
+            trainable = loaded(base, replace(FUSED, tiles=tiles))
+            found.append((answer_loss(trainable, batch).detach(), gradients(trainable, batch)))
+        return found
+
+    (whole, expected), (real, got) = losses(1, first=True)
+    torch.testing.assert_close(real, whole, **CLOSE)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(got[name], gradient, rtol=1e-3, atol=1e-4, msg=name)
+    for image, first in ((0, True), (1, False)):
+        (whole, _), (real, _) = losses(image, first=first)
+        assert abs(float(whole - real)) > 1e-4, (image, first)
+
+
+@pytest.mark.parametrize("image", [0, 1])
+def test_a_step_reads_real_tiles_as_serving_does(base: Path, image: int) -> None:
+    trainable = loaded(base, replace(FUSED, tiles="real"))
+    model: Any = trainable.model
+    decoder = Decoder(model.get_base_model(), tiles="real")
+    (tokens,) = examples(base, image)
+    batch = collator(base)([tokens])
+    names = ("aspect_ratio_ids", "aspect_ratio_mask")
+    pixels = Pixels(values=batch["pixel_values"], **{name: batch[name] for name in names})
+    encoded = decoder.encode_image(pixels)
+    total = 0.0
+    for place in range(tokens.prompt_length, len(tokens)):
+        _, logits = decoder.prefill([tokens.ids[:place]], encoded, room=0)
+        total -= float(logits[0].log_softmax(dim=0)[tokens.ids[place]])
+    with torch.no_grad():
+        found = float(answer_loss(trainable, batch))
+    assert found == pytest.approx(total / tokens.counted, rel=1e-4)
+
+
+def test_rows_with_one_and_two_real_tiles_are_as_each_alone(base: Path) -> None:
+    trainable = loaded(base, replace(FUSED, tiles="real"))
+    collate, rows = collator(base), examples(base, 0, 1)
+    with torch.no_grad():
+        alone = [float(answer_loss(trainable, collate([row]))) for row in rows]
+        together = float(answer_loss(trainable, collate(rows)))
+    counts = [row.counted for row in rows]
+    mean = sum(a * n for a, n in zip(alone, counts, strict=True)) / sum(counts)
+    assert together == pytest.approx(mean, rel=1e-5)
+
+
+@pytest.mark.parametrize("tiles", ["all", "real"])
+def test_a_frozen_vision_encoder_runs_once_per_image(
+    base: Path, tiles: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainable = loaded(base, replace(FUSED, tiles=tiles, vision=False))
+    assert trainable.fused is not None
+    features = trainable.fused._features
+    encoded: list[int] = []
+    original: Callable[..., Tensor] = features._encode
+    monkeypatch.setattr(
+        features, "_encode", lambda *given: encoded.append(len(given[1])) or original(*given)
+    )
+    rows = examples(base, 0, 1)
+    plain = answer_loss(trainable, collator(base)(rows)).item()
+    encoded.clear()
+    numbered = collator(base, numbered=True)
+    first, again = (answer_loss(trainable, numbered(rows)).item() for _ in range(2))
+    assert encoded == [1, 1] and first == again
+    assert first == pytest.approx(plain, rel=1e-5)
+    answer_loss(trainable, numbered(rows[1:]))
+    assert encoded == [1, 1]
+
+
+def test_features_that_do_not_fit_are_dropped_longest_unused_first() -> None:
+    from finetune.fused.image_features import _Kept
+
+    kept = _Kept(3 * 4)
+    for number in range(3):
+        kept.put(number, torch.full((1,), float(number)))
+    kept.get(0)
+    kept.put(3, torch.zeros(1))
+    assert [number in kept for number in range(4)] == [True, False, True, True]
+    kept.put(4, torch.zeros(9))
+    assert 4 not in kept
+
+
+def test_a_model_whose_layers_are_not_known_is_refused(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Any = backends.load_base(str(base), CONFIG, CPU)
+    model.model.language_model.layers[0].mlp.up_proj = torch.nn.Linear(64, 128, bias=True)
+    monkeypatch.setattr(backends, "load_base", lambda *given: model)
+    with pytest.raises(UserError, match=r"mlp\.up_proj \(Linear\) is no .* use fused=false"):
+        load_trainable(str(base), FUSED, CPU)
+
+
+def test_a_run_with_real_tiles_records_them_resumes_and_is_served_so(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = write_pack(tmp_path / "pack")
+
+    def command(out: Path, *more: str) -> list[str]:
+        return [
+            *("train", "--base", str(base), "--examples", str(pack), "--out", str(out)),
+            *("--device", "cpu", *more, "--set", *SETTINGS, "tiles=real", "vision=false"),
+        ]
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main(command(whole)) == 0
+    record = AdapterRecord.load(whole)
+    assert record.tiles == "real" and record.config["fused"] == "true"
+    assert load_model(base, device="cpu", adapter=whole).decoder._images._tiles == "real"
+    assert all("sample" in line for line in read_log(whole / "run/log.jsonl") if "val_loss" in line)
+    assert main(command(parts, "--max-seconds", "0.001")) == 0
+    assert main(command(parts, "--resume")) == 0
+    name = "adapter_model.safetensors"
+    assert (parts / name).read_bytes() == (whole / name).read_bytes()
+    assert main(command(tmp_path / "new", "--merge", str(tmp_path / "merged"))) == 1
+    assert "use the adapter, or train with tiles=all" in capsys.readouterr().err
+    others = [*command(tmp_path / "new", "--initial", str(whole)), "tiles=all"]
+    assert main(others) == 1
+    assert "use --set tiles=real" in capsys.readouterr().err
+
+
+def test_stored_weights_are_dequantized_as_by_bitsandbytes() -> None:
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    packed, state = quantize_4bit(torch.randn(96, 64), quant_type="nf4", compress_statistics=True)
+    weight: Any = packed
+    weight.quant_state = state
+    buffer = torch.full((96, 64), torch.nan)
+    dequantize_into(weight, buffer)
+    assert torch.equal(buffer, dequantize_4bit(packed, state))
+
+
+KERNEL = """
+import torch
+from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+from finetune.fused import nf4
+if nf4.triton is None:
+    raise SystemExit("no triton")
+nf4._BYTES = 64
+for shape in ((96, 64), (300, 64), (33, 128)):
+    packed, state = quantize_4bit(torch.randn(shape), quant_type="nf4", compress_statistics=True)
+    found = torch.full(shape, torch.nan)
+    nf4._launch(packed, state, found)
+    assert torch.equal(found, dequantize_4bit(packed, state)), shape
+"""
+
+
+def test_the_kernel_for_stored_weights_gives_the_same_values() -> None:
+    """Through Triton's interpreter, which wants a process of its own."""
+    pytest.importorskip("triton")
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", KERNEL],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
