@@ -63,33 +63,13 @@ def write_model(
     """``folder/bfloat16`` and ``folder/nf4``, each as ``from_pretrained`` reads it; what is there
     stays. The same weights in both, drawn and quantized where the device is.
     """
-    from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration
-
-    from generator.mllama.checkpoint import UNQUANTIZED_MODULES
-
     missing = [name for name in formats if not (folder / name / "done").is_file()]
     if not missing:
         return
     processor = _processor(shape, texts)
     model = _drawn(shape, processor)
     for name in missing:
-        stored = model
-        if name == "nf4":
-            quantize: Any = BitsAndBytesConfig
-            stored = MllamaForConditionalGeneration.from_pretrained(
-                None,
-                config=model.config,
-                state_dict=model.state_dict(),
-                dtype=torch.bfloat16,
-                device_map={"": device()},
-                quantization_config=quantize(
-                    load_in_4bit=True,
-                    bnb_4bit_quant_type="nf4",
-                    bnb_4bit_use_double_quant=True,
-                    bnb_4bit_compute_dtype=torch.bfloat16,
-                    llm_int8_skip_modules=list(UNQUANTIZED_MODULES),
-                ),
-            )
+        stored = quantized(model) if name == "nf4" else model
         processor.save_pretrained(folder / name)
         stored.save_pretrained(folder / name)
         (folder / name / "done").touch()
@@ -102,6 +82,29 @@ def in_memory(folder: Path, shape: Shape, texts: Iterable[str]) -> Any:
     return _drawn(shape, processor).requires_grad_(False).eval()
 
 
+def quantized(model: Any) -> Any:
+    """A drawn model in NF4."""
+    from transformers import BitsAndBytesConfig, MllamaForConditionalGeneration
+
+    from generator.mllama.checkpoint import UNQUANTIZED_MODULES
+
+    quantize: Any = BitsAndBytesConfig
+    return MllamaForConditionalGeneration.from_pretrained(
+        None,
+        config=model.config,
+        state_dict=model.state_dict(),
+        dtype=torch.bfloat16,
+        device_map={"": device()},
+        quantization_config=quantize(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+            llm_int8_skip_modules=list(UNQUANTIZED_MODULES),
+        ),
+    )
+
+
 def _drawn(shape: Shape, processor: Any) -> Any:
     from transformers import MllamaForConditionalGeneration
 
@@ -110,6 +113,9 @@ def _drawn(shape: Shape, processor: Any) -> Any:
     with device():
         model: Any = MllamaForConditionalGeneration(_config(shape, processor.tokenizer))
     torch.set_default_dtype(torch.float32)
+    for name, weight in model.named_parameters():
+        if "gate" in name and weight.numel() == 1:  # drawn as 0, they would hide the image
+            weight.data.fill_(0.5)
     return model
 
 

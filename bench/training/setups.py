@@ -35,7 +35,7 @@ ADAPTED = {
 """The linear layers that plain set-ups adapt."""
 
 Step = dict[str, float]
-"""``seconds``, of which ``waited`` for data, and ``loss``."""
+"""``seconds``, of which ``waited`` for data, ``loss``, and ``norm`` of the gradients."""
 
 Row = dict[str, Any]
 
@@ -44,14 +44,22 @@ class Bench:
     """A base, examples of one length, and the set-ups on them."""
 
     def __init__(
-        self, base: Path, given: BenchExamples, *, steps: int, workers: int, adapted: str
+        self,
+        base: Path,
+        given: BenchExamples,
+        *,
+        steps: int,
+        workers: int,
+        adapted: str,
+        model: Any = None,
     ) -> None:
+        """``model`` is the base where it is in memory already; ``base`` then holds the rest."""
         from finetune.adapter.backends import load_processor
 
         self.base, self.given, self.adapted = base, given, adapted
         self.steps, self.workers = steps, workers
         self.processor = load_processor(str(base))
-        self._loaded: Any = None
+        self._loaded: Any = model
 
     def measure(self, setup: str, *, profile: Path | None = None) -> Row:
         """Median step in seconds, peaks in GB, share of waiting, and the losses.
@@ -81,6 +89,7 @@ class Bench:
             "loss": kept[-1]["loss"],
             "first": taken[0]["seconds"],
             "losses": [step["loss"] for step in taken],
+            "norms": [step["norm"] for step in taken],
             "seconds": [step["seconds"] for step in taken],
             "busy": None if table is None else table.busy,
         }
@@ -97,6 +106,7 @@ class Bench:
             fused="true" if parts[0] == "fused" else "false",
             tiles="real" if "real" in parts else "all",
             compiled="eager" not in parts,
+            graphs="graphs" in parts,
             memory_gb=memory,
             vision=self.adapted == "all",
             batch=1 if setup == "peft-t4" else BATCH,
@@ -153,6 +163,7 @@ class Bench:
                 "seconds": config.batch * TOKENS / line["tokens_per_second"],
                 "waited": config.batch * TOKENS / line["tokens_per_second"] * line["wait_share"],
                 "loss": line["loss"],
+                "norm": line["grad_norm"],
             }
             for line in read_log(out / "run" / "log.jsonl")
             if "loss" in line
@@ -291,12 +302,13 @@ def run_plain(
         loss = plain_loss(model, batch, mixed=mixed)
         loss.backward()
         pace(number)
-        finish(optimizer, weights)
+        norm = finish(optimizer, weights)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ValueError(f"the loss of step {number} is {value}")
         number += 1
-        yield {"seconds": time.monotonic() - started, "waited": waited, "loss": value}
+        taken = time.monotonic() - started
+        yield {"seconds": taken, "waited": waited, "loss": value, "norm": float(norm)}
 
 
 def plain_loss(model: Any, batch: dict[str, Any], *, mixed: bool) -> Any:
@@ -306,10 +318,12 @@ def plain_loss(model: Any, batch: dict[str, Any], *, mixed: bool) -> Any:
         return model(**batch).loss
 
 
-def finish(optimizer: Any, weights: list[Any]) -> None:
-    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+def finish(optimizer: Any, weights: list[Any]) -> torch.Tensor:
+    """Step; the norm of the gradients."""
+    norm = torch.nn.utils.clip_grad_norm_(weights, 1.0)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    return norm
 
 
 class PlainCollator:

@@ -1,6 +1,6 @@
 """Training step, peak memory and waiting at the shape of Llama 3.2 Vision 11B, on one GPU.
 
-python -m bench.training.speed --examples PACK          # 11 billion random weights, 7 GB on disk
+python -m bench.training.speed --examples PACK          # 11 billion random weights
 python -m bench.training.speed --shape tiny             # rehearsal, also on a CPU
 
 Set-ups run on one NF4 checkpoint and the same examples: prompts of PACK joined and cut to 1,024
@@ -15,7 +15,8 @@ plain-nockpt    without checkpointing; plain-bf16 and plain-bf16-nockpt without 
 peft            ours with fused=false; peft-t4: the profile of a card without bfloat16
 fused           both passes written out, all tiles as transformers computes them; fused-real: the
                 tiles in use; fused-real-kept: image features kept, so an image that comes again
-                costs nothing; -gb20: 20 GB to fill instead of 11.5; -eager: nothing compiled
+                costs nothing; -graphs: passes of one shape as a CUDA graph; -gb20: 20 GB to fill
+                instead of 11.5; -eager: nothing compiled
 unsloth         ours with that backend, in a process of its own
 
 ``--adapted text`` puts LoRA on the text model alone, ``all`` on the vision encoder too. Losses are
@@ -66,10 +67,17 @@ def main() -> int:
     given = BenchExamples.read(arguments.examples)
     if any(setup == "unsloth" for setup in arguments.setups):
         import unsloth  # noqa: F401  it wants to be imported before transformers
-    from bench.training.random_model import write_model
+    from bench.training.random_model import in_memory, quantized, write_model
     from bench.training.setups import Bench
 
-    write_model(folder, arguments.shape, given.texts(), [form])
+    model = None
+    if "unsloth" in arguments.setups:
+        write_model(folder, arguments.shape, given.texts(), [form])
+    else:
+        drawn = in_memory(folder / form, arguments.shape, given.texts())
+        drawn.config.save_pretrained(folder / form)
+        model = quantized(drawn) if gpu else drawn.float()
+        del drawn
     machine = f"{torch.cuda.get_device_name() if gpu else 'CPU'} torch {torch.__version__}"
     sys.stdout.write(f"{machine}, checkpoint after {time.monotonic() - began:.0f} s\n")
     kept = folder / f"results-{arguments.adapted}.json"
@@ -83,6 +91,7 @@ def main() -> int:
         steps=arguments.steps,
         workers=arguments.workers,
         adapted=arguments.adapted,
+        model=model,
     )
     for setup in arguments.setups:
         started = time.monotonic()

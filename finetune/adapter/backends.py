@@ -117,6 +117,7 @@ def _fused(trainable: Trainable) -> FusedStep:
         compiled=config.compiled and trainable.device.type == "cuda",
         checkpointing=config.checkpointing,
         memory=config.memory_gb * 2**30 or None,
+        graphs=config.graphs and trainable.device.type == "cuda",
         autocast=trainable.autocast,
     )
 

@@ -47,6 +47,9 @@ class TrainConfig:
     that is free."""
     compiled: bool = True
     """Compile the kernels of a fused step on a GPU, in the first steps."""
+    graphs: bool = False
+    """Replay fused steps of the same shape as a CUDA graph, where the vision encoder is frozen: the
+    GPU does not wait for Python. For batches of similar lengths: it pads to multiples of 64."""
     rank: int = 16
     alpha: int = 16
     rslora: bool = False

@@ -19,7 +19,7 @@ def norm(hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
     """RMS norm of (tokens, width)."""
     wide = hidden.float()
     wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps)
-    return wide.to(hidden.dtype) * weight
+    return wide.to(hidden.dtype) * weight.to(hidden.dtype)
 
 
 def norm_backward(

@@ -11,7 +11,7 @@ the vision encoder is frozen, so they are kept in main memory and the encoder ru
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -59,6 +59,10 @@ class ImageFeatures:
         self._tiles, self._trained, self._autocast = tiles, trained, autocast
         self._checkpointing = checkpointing
         self._tower = VisionTower(model.model.vision_model, model.config.vision_config)
+        vision = model.model.vision_model
+        kinds = {w.dtype for w in vision.parameters() if w.is_floating_point()}
+        self._mixed = trained or tiles == "all" or len(kinds) > 1
+        """Whether precisions differ, or the result is to be that of transformers in autocast."""
         self._kept = _Kept(free_bytes() * _SHARE if limit is None else limit)
 
     def __call__(self, batch: Mapping[str, Tensor]) -> Found:
@@ -98,7 +102,7 @@ class ImageFeatures:
         kinds = sorted({counts[row] for row in rows}) if self._tiles == "real" else [0]
         for kind in kinds:
             some = [row for row in rows if not kind or counts[row] == kind]
-            with self._autocast():
+            with self._autocast() if self._mixed else nullcontext():
                 states = self._encode(batch, some, kind)
                 projected = self._model.model.multi_modal_projector(states)
             found |= dict(zip(some, projected.to(states.dtype), strict=True))

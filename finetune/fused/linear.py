@@ -43,6 +43,10 @@ class Scratch:
         self._owners[name] = owner
         return held[:count].view(shape), written
 
+    def forget(self) -> None:
+        """Let every owner write again."""
+        self._owners.clear()
+
     @property
     def nbytes(self) -> int:
         return sum(buffer.nbytes for buffer in self._kept.values())
@@ -110,24 +114,25 @@ class JointLinear:
         buffer, written = self._scratch.take(self._buffer, self, shape, like, self._dtype)
         if not written:  # frozen weights: what is there is right
             for base, part in zip(self._bases, split_with_sizes(buffer, self.sizes), strict=True):
-                dequantize_into(base.weight, part)
+                if type(base) is nn.Linear:
+                    part.copy_(base.weight)
+                else:
+                    dequantize_into(base.weight, part)
         return buffer
 
     def forward(
         self, inputs: Tensor, residual: Tensor | None = None, factor: float = 1.0
     ) -> tuple[Tensor, Tensor]:
-        """(tokens, outputs), with ``factor`` in ``residual``, and (tokens, ranks) for `backward`.
-
-        ``inputs`` (tokens, inputs).
+        """(tokens, outputs), times ``factor`` plus ``residual``, from (tokens, inputs), and
+        (tokens, ranks) for `backward`.
         """
-        weight = self.weight().t()
         inner = inputs @ self._a.t()
-        if residual is None:
-            outputs = inputs @ weight
-        else:
-            outputs = torch.addmm(residual, inputs, weight, alpha=factor)
+        outputs = inputs @ self.weight().t()
         if inner.shape[1]:
-            outputs.addmm_(inner, self._b.t(), alpha=factor)
+            outputs.addmm_(inner, self._b.t())
+        if residual is not None:
+            # last: in bfloat16 the little that LoRA adds would be rounded away beside the residual
+            outputs = torch.add(residual, outputs, alpha=factor)
         return outputs, inner
 
     def backward(
@@ -138,7 +143,7 @@ class JointLinear:
         *,
         needs_inputs: bool = True,
     ) -> tuple[Tensor | None, list[Tensor]]:
-        """Gradients of ``inputs`` and of `parameters`, these in float32."""
+        """Gradients of ``inputs`` and of `parameters`, in the precision of the computation."""
         dinputs, dinner = self.backward_inputs(doutputs, needs_inputs=needs_inputs)
         return dinputs, self.backward_weights(inputs, inner, doutputs, dinner)
 
@@ -157,18 +162,19 @@ class JointLinear:
     def backward_weights(
         self, inputs: Tensor, inner: Tensor, doutputs: Tensor, dinner: Tensor
     ) -> list[Tensor]:
-        """Gradients of `parameters` in float32."""
+        """Gradients of `parameters`."""
         if not self._pairs:
             return []
-        da = (dinner.t() @ inputs).float()
-        db = (doutputs.t() @ inner).float()
+        da = dinner.t() @ inputs
+        db = doutputs.t() @ inner
         if self._scale != 1:
             db = db * self._scale
         return [part for rows, ranks in self._places for part in (da[ranks], db[rows, ranks])]
 
     def _joined(self) -> Tensor | None:
-        """One matrix of plain weights, of which the layers' own become parts; None in 4 bits."""
-        if any(type(base) is not nn.Linear for base in self._bases):
+        """One matrix of plain weights, of which the layers' own become parts; None in 4 bits and in
+        another precision."""
+        if any(type(b) is not nn.Linear or b.weight.dtype != self._dtype for b in self._bases):
             return None
         weights = [base.weight for base in self._bases]
         if len(weights) == 1:

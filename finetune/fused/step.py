@@ -11,24 +11,57 @@ does not hold, image features are computed for the tiles in use and kept, and lo
 answers alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from finetune.fused.attention import ImagePlaces
 from finetune.fused.elementwise import Kernels
 from finetune.fused.image_features import Found, ImageFeatures
 from finetune.fused.layers import CrossLayer, SelfLayer, TextBatch, TextLayer, run
 from finetune.fused.linear import JointLinear, Scratch, fits
-from finetune.fused.loss import Head, answer_cross_entropy
+from finetune.fused.loss import (
+    Answers,
+    Head,
+    answer_cross_entropy,
+    cross_entropy,
+    hidden_gradient,
+)
+from finetune.fused.recorded import RecordedPasses
 from generator.mllama.adapter_record import TileUse
 
 _IGNORED = -100
 _SPARE = 0.06
 """Share of the memory left to the allocator."""
+_BUCKET = 64
+"""Tokens, and answer tokens, that recorded passes are padded to a multiple of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A batch as the text model takes it."""
+
+    batch: TextBatch
+    hidden: Tensor
+    """Embedded tokens, (rows * tokens, width)."""
+    image: Tensor | None  # (rows, patches, width)
+    answers: Answers
+    layers: Sequence[TextLayer]
+    keeping: int
+    """How many of the last layers keep the products of gate and up."""
+
+    def keeps(self, number: int) -> bool:
+        # what the last layers keep is released first
+        return number >= len(self.layers) - self.keeping
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        return [weight for layer in self.layers for weight in layer.parameters]
 
 
 class FusedStep:
@@ -44,13 +77,14 @@ class FusedStep:
         compiled: bool,
         checkpointing: bool,
         memory: float | None,
+        graphs: bool,
         autocast: Callable[[], AbstractContextManager[Any]],
     ) -> None:
         """``model`` is an ``MllamaForConditionalGeneration`` with LoRA of peft on its layers.
 
         ``vision`` says whether the vision encoder is trained; ``memory`` is how many bytes of a
-        GPU may be in use, by default what is free. Raises ValueError for layers that it does not
-        know.
+        GPU may be in use, by default what is free; ``graphs`` replays passes of one shape as a
+        CUDA graph. Raises ValueError for layers that it does not know.
         """
         text = model.model.language_model
         if text.config.hidden_act != "silu":
@@ -75,53 +109,113 @@ class FusedStep:
             autocast=autocast,
         )
         self._checkpointing, self._memory = checkpointing, memory
+        self._recorded = RecordedPasses() if graphs else None
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean cross-entropy over the labelled tokens of a batch of `Collator`."""
-        ids, labels = batch["input_ids"], batch["labels"]
         found = self._features(batch) if "pixel_values" in batch else None
         self._cast()
-        hidden = self._run(ids, found)
-        aims = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=_IGNORED).flatten()
-        places = (aims != _IGNORED).nonzero()[:, 0]
-        return answer_cross_entropy(hidden, places, aims[places], self._head)
+        self._scratch.forget()
+        work = self._work(batch["input_ids"], batch["labels"], found)
+        if not torch.is_grad_enabled():
+            return cross_entropy(self._forward(work), work.answers, self._head, gradient=False)[0]
+        trains_image = work.image is not None and work.image.requires_grad
+        if trains_image or self._dtype == torch.float16:
+            # gradients of an image go on through its encoder; float16 wants them scaled throughout
+            return answer_cross_entropy(self._forward(work), work.answers, self._head)
+        apply: Any = _BothPasses.apply
+        loss: Tensor = apply(self, work, *work.parameters)
+        return loss
 
     @torch.no_grad()
     def _cast(self) -> None:
         """LoRA in the precision of the computation, for both passes."""
         pairs = [pair for linear in self._linears for pair in linear.casts()]
-        if pairs:
-            torch._foreach_copy_([to for to, _ in pairs], [given for _, given in pairs])
+        alike = [pair for pair in pairs if pair[0].stride() == pair[1].stride()]
+        if alike:
+            torch._foreach_copy_([to for to, _ in alike], [given for _, given in alike])
+        for to, given in pairs:
+            if to.stride() != given.stride():
+                to.copy_(given)
         for linear in self._linears:
             linear.scale()
 
-    def _run(self, ids: Tensor, found: Found | None) -> Tensor:
-        """Hidden states after the last layer, (rows * tokens, width)."""
-        rows, tokens = ids.shape
-        embedded = self._text.embed_tokens(ids)
-        positions = torch.arange(tokens, device=ids.device)[None]
-        cos, sin = self._text.rotary_emb(embedded, positions)
-        places = None
+    def _work(self, ids: Tensor, labels: Tensor, found: Found | None) -> Work:
+        rows = len(ids)
+        aims = pad(labels[:, 1:], (0, 1), value=_IGNORED)
+        starts = None
         if found is not None:
             starts = (ids == self._image_token).int().argmax(dim=1).tolist()
-            places = ImagePlaces(
-                image_at=starts,
-                patches=found.patches,
-                before="none" if self._tiles == "real" else "all",
-            )
-        batch = TextBatch(
-            rows=rows, cos=cos[:, :, None].to(self._dtype), sin=sin[:, :, None].to(self._dtype),
-            places=places,
-        )  # fmt: skip
-        hidden: Tensor = embedded.flatten(0, 1).to(self._dtype)
+        if self._recorded is not None:
+            more = -ids.shape[1] % _BUCKET
+            ids, aims = pad(ids, (0, more)), pad(aims, (0, more), value=_IGNORED)
+        flat = aims.flatten()
+        places = (flat != _IGNORED).nonzero()[:, 0]
+        shares = torch.full(places.shape, 1 / max(1, len(places)), device=ids.device)
+        if self._recorded is not None:
+            more = -len(places) % _BUCKET
+            places, shares = pad(places, (0, more)), pad(shares, (0, more))
+        embedded = self._text.embed_tokens(ids)
+        cos, sin = self._text.rotary_emb(
+            embedded, torch.arange(ids.shape[1], device=ids.device)[None]
+        )
         image = None if found is None else found.states.to(self._dtype)
-        used = [x for x in self.layers if image is not None or not isinstance(x, CrossLayer)]
+        layers = [x for x in self.layers if image is not None or not isinstance(x, CrossLayer)]
         patches = 0 if image is None else image.shape[0] * image.shape[1]
-        keeping = self._keeping(used, rows * tokens, patches)
-        for number, layer in enumerate(used):
-            # the last layers: what they keep is released first
-            hidden = run(layer, batch, hidden, image, keeps=number >= len(used) - keeping)
+        return Work(
+            batch=TextBatch(
+                rows=rows,
+                cos=cos[:, :, None].to(self._dtype),
+                sin=sin[:, :, None].to(self._dtype),
+                places=None
+                if found is None or starts is None
+                else ImagePlaces(
+                    image_at=starts,
+                    patches=found.patches,
+                    before="none" if self._tiles == "real" else "all",
+                ),
+            ),
+            hidden=embedded.flatten(0, 1).to(self._dtype),
+            image=image,
+            answers=Answers(places=places, aims=flat[places].clamp(min=0), shares=shares),
+            layers=layers,
+            keeping=self._keeping(layers, ids.numel(), patches),
+        )
+
+    def _forward(self, work: Work) -> Tensor:
+        """Hidden states after the last layer, (rows * tokens, width), for autograd."""
+        hidden = work.hidden
+        for number, layer in enumerate(work.layers):
+            hidden = run(layer, work.batch, hidden, work.image, keeps=work.keeps(number))
         return hidden
+
+    def both_passes(self, work: Work) -> tuple[Tensor, list[Tensor]]:
+        """The loss, and its gradients of ``work.parameters``, in the computation's precision."""
+        if self._recorded is None:
+            return self._both_passes(work)
+        return self._recorded(work, self._both_passes, self._scratch.forget)
+
+    @torch.no_grad()
+    def _both_passes(self, work: Work) -> tuple[Tensor, list[Tensor]]:
+        hidden, image, batch = work.hidden, work.image, work.batch
+        kept: list[tuple[Tensor, list[Tensor | None]]] = []
+        for number, layer in enumerate(work.layers):
+            after, more = layer.forward(batch, hidden, image, keeps=work.keeps(number))
+            kept.append((hidden, more))
+            hidden = after
+        loss, found = cross_entropy(hidden, work.answers, self._head, gradient=True)
+        assert found is not None
+        dhidden: Tensor | None = hidden_gradient(hidden, work.answers, self._head, found, 1.0)
+        del hidden, after, found
+        gradients: list[list[Tensor]] = []
+        for number, layer in reversed(list(enumerate(work.layers))):
+            before, more = kept.pop()
+            assert dhidden is not None
+            dhidden, _, mine = layer.backward(
+                batch, before, image, more, dhidden, needs=(number > 0, False)
+            )
+            gradients.append(mine)
+        return loss, [gradient for mine in reversed(gradients) for gradient in mine]
 
     def _keeping(self, layers: list[TextLayer], tokens: int, patches: int) -> int:
         """How many layers keep the products of gate and up, within the memory."""
@@ -148,6 +242,22 @@ class FusedStep:
         adapter = 4 * sum(w.numel() for linear in self._linears for w in linear.parameters)
         left = limit * (1 - _SPARE) - held - adapter - size * always - working
         return max(0, min(len(layers), int(left // (size * tokens * wide))))
+
+
+class _BothPasses(torch.autograd.Function):
+    """The forward pass computes the gradients too, which spares autograd's own work."""
+
+    @staticmethod
+    def forward(ctx: Any, step: FusedStep, work: Work, *weights: Tensor) -> Tensor:
+        loss, ctx.gradients = step.both_passes(work)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> Any:
+        scaled = [gradient.float() for gradient in ctx.gradients]
+        ctx.gradients = None
+        torch._foreach_mul_(scaled, given[0])
+        return None, None, *scaled
 
 
 def unfit(model: Any) -> str | None:

@@ -1,11 +1,14 @@
 """The layers whose passes are written out compute what transformers, peft and autograd do."""
 
+import itertools
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +23,10 @@ from finetune.adapter.backends import Trainable, answer_loss, load_trainable
 from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
 from finetune.fused import elementwise, loss
 from finetune.fused.elementwise import Kernels
+from finetune.fused.linear import JointLinear, Scratch
 from finetune.fused.nf4 import dequantize_into
+from finetune.fused.recorded import RecordedPasses, Result
+from finetune.fused.step import Work
 from finetune.training.log import read_log
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.decoding.decoder import Decoder
@@ -153,6 +159,81 @@ def test_the_loss_in_parts_is_the_loss_at_once(base: Path, monkeypatch: pytest.M
     torch.testing.assert_close(answer_loss(trainable, batch), whole, rtol=1e-6, atol=1e-6)
     for name, gradient in gradients(trainable, batch).items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+class Replayed(RecordedPasses):
+    """Computes again, into the same tensors, where a CUDA graph would."""
+
+    replays = 0
+
+    def _record(self, work: Work, compute: Callable[[Work], Result]) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.cuda, "CUDAGraph", SimpleNamespace)
+            patch.setattr(torch.cuda, "graph_pool_handle", lambda: 1)
+            patch.setattr(torch.cuda, "graph", lambda *given, **named: nullcontext())
+            made = super()._record(work, compute)
+        loss, gradients = made.result
+
+        def replay() -> None:
+            type(self).replays += 1
+            for place, value in zip(
+                [loss, *gradients], itertools.chain(*_flat(compute(made.work))), strict=True
+            ):
+                place.copy_(value)
+
+        for place in (loss, *gradients):
+            place.fill_(torch.nan)  # a graph computes nothing while it is recorded
+        made.graph.replay = replay
+        return made
+
+
+def _flat(result: Result) -> tuple[list[Tensor], list[Tensor]]:
+    return [result[0]], result[1]
+
+
+def test_passes_that_are_replayed_are_those_that_are_computed(base: Path) -> None:
+    """Of texts with other lengths and answers, in the same shape once they are padded."""
+    config = replace(FUSED, vision=False, tiles="real")
+    plain, replayed = loaded(base, config), loaded(base, config)
+    assert replayed.fused is not None
+    replayed.fused._recorded = Replayed()
+    collate = collator(base)
+    for images in ((1, 1), (1, 1, 1), (1, 1), (0, 1), (1, 1)):
+        rows = examples(base, *images)
+        batch = collate(rows if len(images) != 2 else [*rows[:1], *rows[:1]])
+        torch.testing.assert_close(answer_loss(replayed, batch), answer_loss(plain, batch), **CLOSE)
+        expected, found = gradients(plain, batch), gradients(replayed, batch)
+        assert found.keys() == expected.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-4, msg=name)
+        for weight, other in zip(
+            plain.weights.values(), replayed.weights.values(), strict=True
+        ):  # the next replay reads what a step has changed
+            weight.data += 0.01
+            other.data += 0.01
+    assert Replayed.replays >= 5
+
+
+def test_lora_too_small_for_the_residual_is_not_rounded_away(base: Path) -> None:
+    """A first step changes outputs by less than the distance of two bfloat16 numbers."""
+    scratch = Scratch()
+    layer: Any = load_trainable(str(base), replace(CONFIG, rank=2), CPU).model
+    linear = layer.get_base_model().model.language_model.layers[0].mlp.down_proj
+    draw = torch.Generator().manual_seed(0)
+    linear.base_layer.weight.data.normal_(0, 0.02, generator=draw)
+    linear.lora_B["default"].weight.data.fill_(2e-3)
+    linear.lora_A["default"].weight.data.fill_(0.1)
+    wide = JointLinear([linear], scratch, "a", torch.float32)
+    half = JointLinear([linear], scratch, "b", torch.bfloat16)
+    for joint in (wide, half):
+        for to, given in joint.casts():
+            to.copy_(given)
+    inputs = torch.rand(4096, wide.inputs, generator=draw).bfloat16()
+    residual = (3 * torch.randn(4096, wide.outputs, generator=draw)).bfloat16()
+    exact = wide.forward(inputs.float(), residual.float())[0]
+    error = (half.forward(inputs, residual)[0].float() - exact).mean()
+    added = (wide.forward(inputs.float())[0] - inputs.float() @ wide.weight().t()).mean()
+    assert added > 0.001 and abs(float(error)) < 0.1 * float(added)
 
 
 def test_answers_in_bfloat16_are_close_to_those_in_float32(base: Path) -> None:
