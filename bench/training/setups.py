@@ -103,7 +103,7 @@ class Bench:
         return TrainConfig(
             backend="unsloth" if setup == "unsloth" else "peft",
             precision="float16" if setup == "peft-t4" else "auto",
-            fused="true" if parts[0] == "fused" else "false",
+            fused=parts[0] == "fused",
             tiles="real" if "real" in parts else "all",
             compiled="eager" not in parts,
             graphs="graphs" in parts,

@@ -98,7 +98,7 @@ def load_trainable(base: str, config: TrainConfig, device: torch.device) -> Trai
             module.compute_dtype = getattr(torch, config.precision)
     for weight in trainable.weights.values():
         weight.data = weight.data.float()
-    if config.fused == "true":
+    if config.fused:
         return replace(trainable, fused=_fused(trainable))
     return trainable
 

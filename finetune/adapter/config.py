@@ -12,7 +12,6 @@ BACKENDS = ("auto", "unsloth", "peft")
 BITS = ("auto", "4", "8", "none")
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 OPTIMIZERS = ("auto", "adamw", "adamw8bit")
-FUSED = ("auto", "true", "false")
 
 PROFILES = {
     "default": (),
@@ -36,9 +35,9 @@ class TrainConfig:
     otherwise float16, and float32 on a CPU."""
     checkpointing: bool = True
     """Recompute activations in the backward pass: less memory, more time."""
-    fused: str = "auto"
-    """Train through `finetune.fused`, the layers' both passes written out: the same function in
-    less time and memory. ``auto``: with peft on a GPU, unless dropout, dora or 8 bits are set."""
+    fused: bool = False
+    """Train through `finetune.fused`, with peft: the same function, both passes of each layer
+    written out, in less time and memory on a GPU. Without dropout, dora and 8 bits."""
     tiles: str = "all"
     """``real``: compute only the tiles that an image fills, and show none of it to tokens before
     it; the adapter is then served so too. ``all``: as transformers. ``real`` needs ``fused``."""
@@ -100,7 +99,6 @@ class TrainConfig:
             ("bits", BITS),
             ("precision", PRECISIONS),
             ("optimizer", OPTIMIZERS),
-            ("fused", FUSED),
             ("tiles", get_args(TileUse)),
         ):
             if getattr(self, name) not in options:
@@ -143,14 +141,12 @@ class TrainConfig:
             raise UserError("the unsloth backend trains no DoRA: use --backend peft, or dora=false")
 
         reason = self._unfused()
-        if self.fused == "true" and reason is not None:
+        if self.fused and reason is not None:
             raise UserError(f"the fused step does not work with {reason}: use fused=false")
-        if self.tiles == "real" and (reason is not None or self.fused == "false"):
-            raise UserError(
-                f"tiles=real needs the fused step, which does not work with {reason}: use tiles=all"
-                if reason
-                else "tiles=real needs the fused step: leave fused=false out"
-            )
+        for name, wants in (("tiles", "real"), ("graphs", True)):
+            if getattr(self, name) == wants and not self.fused:
+                value = str(wants).lower()
+                raise UserError(f"{name}={value} needs the fused step: add fused=true")
 
     @property
     def tile_use(self) -> TileUse:
@@ -189,7 +185,7 @@ class TrainConfig:
         backend = self.backend
         if backend == "auto":
             fits = gpu and unsloth and self.bits != "8" and not self.dora
-            fits = fits and self.fused != "true" and self.tiles == "all"
+            fits = fits and not self.fused
             backend = "unsloth" if fits else "peft"
         if backend == "unsloth" and not gpu:
             raise UserError(
@@ -215,8 +211,4 @@ class TrainConfig:
             optimizer = "adamw8bit" if gpu else "adamw"
         if optimizer == "adamw8bit" and not gpu:
             raise UserError("8-bit AdamW needs a GPU: use optimizer=adamw")
-        found = replace(self, backend=backend, bits=bits, precision=precision, optimizer=optimizer)
-        if self.fused != "auto":
-            return found
-        wanted = gpu or self.tiles == "real"
-        return replace(found, fused="true" if wanted and found._unfused() is None else "false")
+        return replace(self, backend=backend, bits=bits, precision=precision, optimizer=optimizer)

@@ -81,29 +81,23 @@ def test_what_a_machine_cannot_do_is_refused(
         TrainConfig.of(settings).resolved(gpu=gpu, bfloat16=False, unsloth=unsloth)
 
 
-def test_the_fused_step_is_the_default_where_it_computes_the_same() -> None:
-    def fused(gpu: bool = True, unsloth: bool = False, **settings: Any) -> str:
-        config = TrainConfig(**settings)
-        return config.resolved(gpu=gpu, bfloat16=gpu, unsloth=unsloth).fused
+def test_the_fused_step_is_one_of_peft() -> None:
+    def backend(**settings: Any) -> str:
+        return TrainConfig(**settings).resolved(gpu=True, bfloat16=True, unsloth=True).backend
 
-    assert fused() == "true" and fused(unsloth=True) == "false"
-    assert fused(backend="peft", unsloth=True) == "true"
-    for changed in ({"dropout": 0.1}, {"dora": True}, {"bits": "8"}, {"fused": "false"}):
-        assert fused(**changed) == "false", changed
-    assert fused(gpu=False) == "false" and fused(gpu=False, tiles="real") == "true"
-    assert TrainConfig(tiles="real").resolved(gpu=True, bfloat16=True, unsloth=True).fused == "true"
-    preferences = PreferenceConfig().resolved(gpu=True, bfloat16=True, unsloth=False)
-    assert preferences.fused == "false"
+    assert backend() == "unsloth" and backend(fused=True) == "peft"
 
 
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
         (["fused=true", "dropout=0.1"], "does not work with dropout: use fused=false"),
-        (["fused=maybe"], "use auto, true, false"),
+        (["fused=true", "dora=true"], "does not work with dora: use fused=false"),
+        (["fused=true", "bits=8"], "does not work with 8 bits: use fused=false"),
+        (["fused=true", "backend=unsloth"], "does not work with unsloth: use fused=false"),
         (["tiles=some"], "use all, real"),
-        (["tiles=real", "fused=false"], "leave fused=false out"),
-        (["tiles=real", "dora=true"], "does not work with dora: use tiles=all"),
+        (["tiles=real"], "tiles=real needs the fused step: add fused=true"),
+        (["graphs=true"], "graphs=true needs the fused step: add fused=true"),
         (["memory_gb=-1"], "use 0 or more"),
     ],
 )
@@ -115,5 +109,3 @@ def test_a_fused_step_that_cannot_be_is_refused(settings: list[str], named: str)
 def test_preference_training_is_not_fused() -> None:
     with pytest.raises(UserError, match="does not work with preference training"):
         PreferenceConfig.of(["fused=true"])
-    with pytest.raises(UserError, match="preference training: use tiles=all"):
-        PreferenceConfig.of(["tiles=real"])

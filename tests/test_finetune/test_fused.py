@@ -47,7 +47,7 @@ from tests.support.models.training import (
 pytestmark = quiet
 CPU = torch.device("cpu")
 CLOSE = {"rtol": 2e-4, "atol": 2e-5}
-FUSED = replace(CONFIG, fused="true", alpha=3)
+FUSED = replace(CONFIG, fused=True, alpha=3)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_loss_and_gradients_are_those_of_transformers_and_peft(
     folder = nf4 if bits == "4" else base
     config = replace(FUSED, bits=bits, vision=vision)
     batch = collator(folder)(examples(folder, *images))
-    plain = loaded(folder, replace(config, fused="false"))
+    plain = loaded(folder, replace(config, fused=False))
     fused = loaded(folder, config)
     assert plain.fused is None and fused.fused is not None
     torch.testing.assert_close(answer_loss(fused, batch), answer_loss(plain, batch), **CLOSE)
@@ -116,7 +116,7 @@ def test_layers_without_lora_and_answers_without_gradients_are_computed_alike(ba
     batch = collator(base)(examples(base, 0, 1))
     for settings in ({"attention": False}, {"mlp": False}, {"language": False}):
         config = replace(FUSED, **settings)  # type: ignore[arg-type]
-        plain, fused = loaded(base, replace(config, fused="false")), loaded(base, config)
+        plain, fused = loaded(base, replace(config, fused=False)), loaded(base, config)
         with torch.no_grad():
             value = answer_loss(fused, batch)
         torch.testing.assert_close(value, answer_loss(plain, batch).detach(), **CLOSE)
@@ -390,13 +390,22 @@ def test_a_run_with_real_tiles_records_them_resumes_and_is_served_so(
     def command(out: Path, *more: str) -> list[str]:
         return [
             *("train", "--base", str(base), "--examples", str(pack), "--out", str(out)),
-            *("--device", "cpu", *more, "--set", *SETTINGS, "tiles=real", "vision=false"),
+            *(
+                "--device",
+                "cpu",
+                *more,
+                "--set",
+                *SETTINGS,
+                "fused=true",
+                "tiles=real",
+                "vision=false",
+            ),
         ]
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert main(command(whole)) == 0
     record = AdapterRecord.load(whole)
-    assert record.tiles == "real" and record.config["fused"] == "true"
+    assert record.tiles == "real" and record.config["fused"]
     assert load_model(base, device="cpu", adapter=whole).decoder._images._tiles == "real"
     assert all("sample" in line for line in read_log(whole / "run/log.jsonl") if "val_loss" in line)
     assert main(command(parts, "--max-seconds", "0.001")) == 0
