@@ -198,9 +198,7 @@ class Bench:
         parts = setup.split("-")
         loaded = self._model()
         loaded.config.use_cache = False
-        if "nockpt" in parts:
-            loaded.gradient_checkpointing_disable()
-        else:
+        if "nockpt" not in parts:
             checkpointing = {"use_reentrant": False}
             loaded.gradient_checkpointing_enable(gradient_checkpointing_kwargs=checkpointing)
         torch.manual_seed(config.seed)
@@ -273,6 +271,8 @@ class Bench:
         for name, module in list(self._loaded.named_modules()):
             if isinstance(module, BaseTunerLayer):
                 self._loaded.set_submodule(name, module.get_base_layer())
+        self._loaded.gradient_checkpointing_disable()
+        self._loaded.disable_input_require_grads()  # checkpointing leaves them behind
         if hasattr(self._loaded, "peft_config"):
             del self._loaded.peft_config
         for weight in self._loaded.parameters():

@@ -23,8 +23,10 @@ unsloth         ours with that backend, in a process of its own
 those of the same examples, order, seed and learning rates. Waiting is the share of wall time that
 the step waited for data. Each of ours is compared with the best plain one; exit code 1 where the
 best of ours is not twice as fast, in 12 GB, waiting less than a tenth, or the losses of ``fused``
-differ from those of ``plain`` by more than 1e-2. What was measured is kept in ``results.json`` of
-the work folder. ``--profile`` adds tables of what three steps spend their time on.
+differ from those of the best plain one by more than 1e-2. What was measured is kept in
+``results-text.json`` or ``results-all.json`` of the work folder. ``--profile`` adds tables of what
+three steps spend their time on. The set-ups of the default take about 110 seconds on an H200; plain
+ones come first, since ours replace the attention of the vision encoder.
 """
 
 import argparse
@@ -42,7 +44,14 @@ from bench.training.examples import BenchExamples
 ROOT = Path(__file__).resolve().parents[2]
 
 FASTER, MOST_GB, MOST_WAITING, MOST_APART = 2.0, 12.0, 0.1, 1e-2
-DEFAULT = ("plain", "plain-nockpt", "fused", "fused-real")
+DEFAULT = (
+    "plain-nockpt",
+    "fused",
+    "fused-real-kept",
+    "fused-real-kept-graphs",
+    "fused-graphs",
+    "fused-real-graphs",
+)
 
 Row = dict[str, Any]
 
@@ -57,7 +66,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4, help="of the DataLoader of plain ones")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "training_speed")
     parser.add_argument("--profile", nargs="*", default=[], metavar="SETUP", help="of --setups")
-    parser.add_argument("--timeout", type=float, default=1e9, metavar="S", help="start no later")
+    parser.add_argument(
+        "--timeout", type=float, default=100, metavar="S", help="start no set-up later"
+    )
     arguments = parser.parse_args()
     began = time.monotonic()
     folder = arguments.work / arguments.shape
@@ -146,8 +157,8 @@ def judge(rows: dict[str, Row]) -> int:
     first = min(ours, key=lambda name: ours[name]["step"])
     good = rows[best]["step"] / ours[first]["step"] >= FASTER
     good &= ours[first]["peak_gb"] <= MOST_GB and ours[first]["waiting"] < MOST_WAITING
-    if "fused" in ours and "plain" in plain:
-        good &= apart_by(ours["fused"], plain["plain"]) <= MOST_APART
+    if "fused" in ours:
+        good &= apart_by(ours["fused"], rows[best]) <= MOST_APART
     return 0 if good else 1
 
 

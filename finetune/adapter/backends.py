@@ -205,6 +205,7 @@ def _load_with_peft(base: str, config: TrainConfig, device: torch.device) -> nn.
         name = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
         enable = getattr(model, f"{name}_checkpointing_enable")
         enable(**{f"{name}_checkpointing_kwargs": {"use_reentrant": False}})
+        model.disable_input_require_grads()
     torch.manual_seed(config.seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
@@ -221,6 +222,9 @@ def _load_with_peft(base: str, config: TrainConfig, device: torch.device) -> nn.
                 use_dora=config.dora,
             ),
         )
+    # Both make the outputs of embeddings require gradients, so that a frozen vision encoder would
+    # have a backward pass; only reentrant checkpointing wants that.
+    model.disable_input_require_grads()
     if config.precision != "float32":
         # Autocast already casts what goes into LoRA; peft would cast it to float32 and back.
         for module in wrapped.modules():

@@ -71,17 +71,26 @@ def test_prompts_are_joined_and_cut_to_one_length_and_keep_image_and_answer(
     assert given.canvas(1, 28).size == (56, 28)
 
 
-def test_passing_needs_speed_memory_size_and_no_waiting() -> None:
-    ours = {"step": 1.0, "peak_gb": 9.0, "waiting": 0.05}
-    plain = [{"step": 3.0, "peak_gb": 40.0}, {"step": 2.1, "peak_gb": 19.0}]
-    assert judge(plain, ours) == 0
+def test_passing_needs_speed_memory_no_waiting_and_equal_losses(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plain = {
+        "plain": {"step": 3.0, "peak_gb": 19.0, "losses": [3.0, 2.0]},
+        "plain-nockpt": {"step": 2.1, "peak_gb": 40.0, "losses": [3.0, 2.004]},
+    }
+    fused = {"step": 1.2, "peak_gb": 9.0, "waiting": 0.05, "losses": [3.0, 2.009]}
+    best = {"step": 1.0, "peak_gb": 9.0, "waiting": 0.05, "losses": [3.1, 2.1]}
+    assert judge({**plain, "fused": fused, "fused-real": best}) == 0
+    assert "fused-real: 2.10 times as fast as plain-nockpt" in capsys.readouterr().out
     for worse in (
         {"step": 1.1},  # the quicker of the plain ones counts
-        {"peak_gb": 10.0},  # so does the smaller
         {"peak_gb": 12.5},
         {"waiting": 0.1},
     ):
-        assert judge(plain, {**ours, **worse}) == 1
+        assert judge({**plain, "fused": fused, "fused-real": {**best, **worse}}) == 1
+    apart = {**fused, "losses": [3.0, 2.02]}
+    assert judge({**plain, "fused": apart, "fused-real": best}) == 1
+    assert judge(plain) == 1
 
 
 def test_what_was_measured_on_another_card_is_not_compared(tmp_path: Path) -> None:

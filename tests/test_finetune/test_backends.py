@@ -70,6 +70,20 @@ def test_the_loss_is_that_of_the_whole_model_and_checkpointing_changes_no_gradie
         assert torch.allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.parametrize("vision", [True, False])
+def test_only_a_vision_encoder_that_is_trained_has_a_backward_pass(
+    base: Path, nf4: Path, vision: bool
+) -> None:
+    for folder, bits in ((base, "none"), (nf4, "4")):
+        config = replace(CONFIG, checkpointing=True, vision=vision, bits=bits)
+        trainable = load_trainable(str(folder), config, CPU)
+        seen: list[bool] = []
+        projector = trainable.model.get_submodule("base_model.model.model.multi_modal_projector")
+        projector.register_forward_hook(lambda m, args, out, to=seen: to.append(out.requires_grad))
+        gradients(trainable, batch_for(folder))
+        assert seen == [vision]
+
+
 def test_the_adapter_alone_is_trained_in_float32_and_drawn_with_the_seed(base: Path) -> None:
     trainable = load_trainable(str(base), replace(CONFIG, precision="bfloat16"), CPU)
     assert all("lora_" in name for name in trainable.weights)

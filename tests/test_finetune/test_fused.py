@@ -221,7 +221,7 @@ def test_lora_too_small_for_the_residual_is_not_rounded_away(base: Path) -> None
     linear = layer.get_base_model().model.language_model.layers[0].mlp.down_proj
     draw = torch.Generator().manual_seed(0)
     linear.base_layer.weight.data.normal_(0, 0.02, generator=draw)
-    linear.lora_B["default"].weight.data.fill_(2e-3)
+    linear.lora_B["default"].weight.data.fill_(3e-4)
     linear.lora_A["default"].weight.data.fill_(0.1)
     wide = JointLinear([linear], scratch, "a", torch.float32)
     half = JointLinear([linear], scratch, "b", torch.bfloat16)
@@ -454,3 +454,32 @@ def test_the_kernel_for_stored_weights_gives_the_same_values() -> None:
         env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("graphs", [False, True])
+def test_on_a_gpu_in_four_bits_losses_are_those_of_transformers_step_by_step(
+    nf4: Path, graphs: bool
+) -> None:
+    """Compiled kernels, the kernel for stored weights, and a graph from the second step on."""
+    gpu = torch.device("cuda")
+    config = replace(
+        FUSED, bits="4", precision="bfloat16", vision=False, rank=16, alpha=16, graphs=graphs
+    )
+    batch = {n: v.to(gpu) for n, v in collator(nf4)(examples(nf4, 1, 1)).items()}
+
+    def losses(config: Any) -> list[float]:
+        trainable = load_trainable(str(nf4), config, gpu)
+        optimizer = torch.optim.AdamW(trainable.weights.values(), lr=1e-3)
+        found = []
+        for _ in range(5):
+            value = answer_loss(trainable, batch)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad()
+            found.append(value.item())
+        return found
+
+    expected = losses(replace(config, fused=False, graphs=False))
+    assert expected[-1] < expected[0] - 0.1
+    assert losses(config) == pytest.approx(expected, rel=0.01)
