@@ -198,9 +198,9 @@ def test_passes_that_are_replayed_are_those_that_are_computed(base: Path) -> Non
     assert replayed.fused is not None
     replayed.fused._recorded = Replayed()
     collate = collator(base)
-    for images in ((1, 1), (1, 1, 1), (1, 1), (0, 1), (1, 1)):
-        rows = examples(base, *images)
-        batch = collate(rows if len(images) != 2 else [*rows[:1], *rows[:1]])
+    rows = examples(base, 1, 1, 0)
+    for chosen in ((0, 0), (0, 1), (0, 2), (1, 0), (0, 1)):  # the third has another shape
+        batch = collate([rows[number] for number in chosen])
         torch.testing.assert_close(answer_loss(replayed, batch), answer_loss(plain, batch), **CLOSE)
         expected, found = gradients(plain, batch), gradients(replayed, batch)
         assert found.keys() == expected.keys()
@@ -211,7 +211,7 @@ def test_passes_that_are_replayed_are_those_that_are_computed(base: Path) -> Non
         ):  # the next replay reads what a step has changed
             weight.data += 0.01
             other.data += 0.01
-    assert Replayed.replays >= 5
+    assert Replayed.replays == 8
 
 
 def test_lora_too_small_for_the_residual_is_not_rounded_away(base: Path) -> None:
