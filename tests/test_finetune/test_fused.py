@@ -1,9 +1,6 @@
 """The layers whose passes are written out compute what transformers, peft and autograd do."""
 
 import itertools
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -21,10 +18,7 @@ from finetune.__main__ import main
 from finetune.adapter import backends
 from finetune.adapter.backends import Trainable, answer_loss, load_trainable
 from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
-from finetune.fused import elementwise, loss
-from finetune.fused.elementwise import Kernels
-from finetune.fused.linear import JointLinear, Scratch
-from finetune.fused.nf4 import dequantize_into
+from finetune.fused import loss
 from finetune.fused.recorded import RecordedPasses, Result
 from finetune.fused.step import Work
 from finetune.training.log import read_log
@@ -32,7 +26,6 @@ from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.load import load_model
 from generator.mllama.vision.encoder import Pixels
-from tests.conftest import ROOT
 from tests.support.models.mllama_models import drawn_canvas
 from tests.support.models.training import (
     CONFIG,
@@ -214,28 +207,6 @@ def test_passes_that_are_replayed_are_those_that_are_computed(base: Path) -> Non
     assert Replayed.replays == 8
 
 
-def test_lora_too_small_for_the_residual_is_not_rounded_away(base: Path) -> None:
-    """A first step changes outputs by less than the distance of two bfloat16 numbers."""
-    scratch = Scratch()
-    layer: Any = load_trainable(str(base), replace(CONFIG, rank=2), CPU).model
-    linear = layer.get_base_model().model.language_model.layers[0].mlp.down_proj
-    draw = torch.Generator().manual_seed(0)
-    linear.base_layer.weight.data.normal_(0, 0.02, generator=draw)
-    linear.lora_B["default"].weight.data.fill_(3e-4)
-    linear.lora_A["default"].weight.data.fill_(0.1)
-    wide = JointLinear([linear], scratch, "a", torch.float32)
-    half = JointLinear([linear], scratch, "b", torch.bfloat16)
-    for joint in (wide, half):
-        for to, given in joint.casts():
-            to.copy_(given)
-    inputs = torch.rand(4096, wide.inputs, generator=draw).bfloat16()
-    residual = (3 * torch.randn(4096, wide.outputs, generator=draw)).bfloat16()
-    exact = wide.forward(inputs.float(), residual.float())[0]
-    error = (half.forward(inputs, residual)[0].float() - exact).mean()
-    added = (wide.forward(inputs.float())[0] - inputs.float() @ wide.weight().t()).mean()
-    assert added > 0.001 and abs(float(error)) < 0.1 * float(added)
-
-
 def test_answers_in_bfloat16_are_close_to_those_in_float32(base: Path) -> None:
     batch = collator(base)(examples(base, 0, 1))
     exact = answer_loss(loaded(base, FUSED), batch).item()
@@ -243,42 +214,6 @@ def test_answers_in_bfloat16_are_close_to_those_in_float32(base: Path) -> None:
     found = gradients(half, batch)
     assert answer_loss(half, batch).item() == pytest.approx(exact, rel=0.03)
     assert {gradient.dtype for gradient in found.values()} == {torch.float32}
-
-
-def test_backward_functions_are_the_gradients_of_forward_functions() -> None:
-    draw = torch.Generator().manual_seed(0)
-
-    def made(*shape: int, grad: bool = False) -> Tensor:
-        values = torch.randn(*shape, generator=draw, dtype=torch.float32)
-        return values.requires_grad_(grad)
-
-    hidden, weight, d = made(5, 8, grad=True), made(8), made(5, 8)
-    elementwise.norm(hidden, weight, 1e-5).backward(d)
-    got = elementwise.norm_backward(hidden.detach(), weight, 1e-5, d, torch.ones(5, 8))
-    torch.testing.assert_close(got - 1, hidden.grad, **CLOSE)
-    gate_up = made(5, 16, grad=True)
-    gated = elementwise.gated(gate_up)
-    gated.backward(d)
-    dgate_up, again = elementwise.gated_backward(gate_up.detach(), d)
-    torch.testing.assert_close(dgate_up, gate_up.grad, **CLOSE)
-    torch.testing.assert_close(again, gated.detach(), **CLOSE)
-    heads, cos, sin, dheads = (
-        made(2, 3, 6, 4, grad=True),
-        *(made(1, 3, 1, 4),) * 2,
-        made(2, 3, 6, 4),
-    )
-    elementwise.rotate(heads, cos, sin, 2).backward(dheads)
-    got = elementwise.rotate_backward(dheads, cos, sin, 2)
-    torch.testing.assert_close(got, heads.grad, **CLOSE)
-
-
-def test_a_compiled_function_returns_what_it_returns_as_it_is() -> None:
-    """One of them, since a compiler of C++ takes its time."""
-    gate_up, dgated = torch.randn(6, 32), torch.randn(6, 16)
-    found = Kernels(compiled=True).gated_backward(gate_up, dgated)
-    expected = Kernels(compiled=False).gated_backward(gate_up, dgated)
-    assert Kernels(compiled=False).gated_backward is elementwise.gated_backward
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_real_tiles_are_all_tiles_where_nothing_attends_to_padding(base: Path) -> None:
@@ -359,19 +294,6 @@ def test_a_frozen_vision_encoder_runs_once_per_image(
     assert encoded == [1, 1]
 
 
-def test_features_that_do_not_fit_are_dropped_longest_unused_first() -> None:
-    from finetune.fused.image_features import _Kept
-
-    kept = _Kept(3 * 4)
-    for number in range(3):
-        kept.put(number, torch.full((1,), float(number)))
-    kept.get(0)
-    kept.put(3, torch.zeros(1))
-    assert [number in kept for number in range(4)] == [True, False, True, True]
-    kept.put(4, torch.zeros(9))
-    assert 4 not in kept
-
-
 def test_a_model_whose_layers_are_not_known_is_refused(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,43 +339,6 @@ def test_a_run_with_real_tiles_records_them_resumes_and_is_served_so(
     others = [*command(tmp_path / "new", "--initial", str(whole)), "tiles=all"]
     assert main(others) == 1
     assert "use --set tiles=real" in capsys.readouterr().err
-
-
-def test_stored_weights_are_dequantized_as_by_bitsandbytes() -> None:
-    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
-
-    packed, state = quantize_4bit(torch.randn(96, 64), quant_type="nf4", compress_statistics=True)
-    weight: Any = packed
-    weight.quant_state = state
-    buffer = torch.full((96, 64), torch.nan)
-    dequantize_into(weight, buffer)
-    assert torch.equal(buffer, dequantize_4bit(packed, state))
-
-
-KERNEL = """
-import torch
-from bitsandbytes.functional import dequantize_4bit, quantize_4bit
-from finetune.fused import nf4
-if nf4.triton is None:
-    raise SystemExit("no triton")
-nf4._BYTES = 64
-for shape in ((96, 64), (300, 64), (33, 128)):
-    packed, state = quantize_4bit(torch.randn(shape), quant_type="nf4", compress_statistics=True)
-    found = torch.full(shape, torch.nan)
-    nf4._launch(packed, state, found)
-    assert torch.equal(found, dequantize_4bit(packed, state)), shape
-"""
-
-
-def test_the_kernel_for_stored_weights_gives_the_same_values() -> None:
-    """Through Triton's interpreter, which wants a process of its own."""
-    pytest.importorskip("triton")
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", KERNEL],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.gpu

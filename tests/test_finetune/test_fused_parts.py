@@ -1,0 +1,130 @@
+"""The parts that a written-out training step is made of, each alone."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from finetune.adapter.backends import load_trainable
+from finetune.fused import elementwise
+from finetune.fused.elementwise import Kernels
+from finetune.fused.image_features import _Kept
+from finetune.fused.linear import JointLinear, Scratch
+from finetune.fused.nf4 import dequantize_into
+from tests.conftest import ROOT
+from tests.support.models.training import CONFIG, quiet, tiny_base
+
+pytestmark = quiet
+CLOSE = {"rtol": 2e-4, "atol": 2e-5}
+
+
+def test_lora_too_small_for_the_residual_is_not_rounded_away(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A first step changes outputs by less than the distance of two bfloat16 numbers."""
+    scratch = Scratch()
+    layer: Any = load_trainable(str(tiny_base(tmp_path_factory)), CONFIG, torch.device("cpu")).model
+    linear = layer.get_base_model().model.language_model.layers[0].mlp.down_proj
+    draw = torch.Generator().manual_seed(0)
+    linear.base_layer.weight.data.normal_(0, 0.02, generator=draw)
+    linear.lora_B["default"].weight.data.fill_(3e-4)
+    linear.lora_A["default"].weight.data.fill_(0.1)
+    wide = JointLinear([linear], scratch, "a", torch.float32)
+    half = JointLinear([linear], scratch, "b", torch.bfloat16)
+    for joint in (wide, half):
+        for to, given in joint.casts():
+            to.copy_(given)
+    inputs = torch.rand(4096, wide.inputs, generator=draw).bfloat16()
+    residual = (3 * torch.randn(4096, wide.outputs, generator=draw)).bfloat16()
+    exact = wide.forward(inputs.float(), residual.float())[0]
+    error = (half.forward(inputs, residual)[0].float() - exact).mean()
+    added = (wide.forward(inputs.float())[0] - inputs.float() @ wide.weight().t()).mean()
+    assert added > 0.001 and abs(float(error)) < 0.1 * float(added)
+
+
+def test_backward_functions_are_the_gradients_of_forward_functions() -> None:
+    draw = torch.Generator().manual_seed(0)
+
+    def made(*shape: int, grad: bool = False) -> Tensor:
+        values = torch.randn(*shape, generator=draw, dtype=torch.float32)
+        return values.requires_grad_(grad)
+
+    hidden, weight, d = made(5, 8, grad=True), made(8), made(5, 8)
+    elementwise.norm(hidden, weight, 1e-5).backward(d)
+    got = elementwise.norm_backward(hidden.detach(), weight, 1e-5, d, torch.ones(5, 8))
+    torch.testing.assert_close(got - 1, hidden.grad, **CLOSE)
+    gate_up = made(5, 16, grad=True)
+    gated = elementwise.gated(gate_up)
+    gated.backward(d)
+    dgate_up, again = elementwise.gated_backward(gate_up.detach(), d)
+    torch.testing.assert_close(dgate_up, gate_up.grad, **CLOSE)
+    torch.testing.assert_close(again, gated.detach(), **CLOSE)
+    heads, cos, sin, dheads = (
+        made(2, 3, 6, 4, grad=True),
+        *(made(1, 3, 1, 4),) * 2,
+        made(2, 3, 6, 4),
+    )
+    elementwise.rotate(heads, cos, sin, 2).backward(dheads)
+    got = elementwise.rotate_backward(dheads, cos, sin, 2)
+    torch.testing.assert_close(got, heads.grad, **CLOSE)
+
+
+def test_a_compiled_function_returns_what_it_returns_as_it_is() -> None:
+    """One of them, since a compiler of C++ takes its time."""
+    gate_up, dgated = torch.randn(6, 32), torch.randn(6, 16)
+    found = Kernels(compiled=True).gated_backward(gate_up, dgated)
+    expected = Kernels(compiled=False).gated_backward(gate_up, dgated)
+    assert Kernels(compiled=False).gated_backward is elementwise.gated_backward
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_features_that_do_not_fit_are_dropped_longest_unused_first() -> None:
+    kept = _Kept(3 * 4)
+    for number in range(3):
+        kept.put(number, torch.full((1,), float(number)))
+    kept.get(0)
+    kept.put(3, torch.zeros(1))
+    assert [number in kept for number in range(4)] == [True, False, True, True]
+    kept.put(4, torch.zeros(9))
+    assert 4 not in kept
+
+
+def test_stored_weights_are_dequantized_as_by_bitsandbytes() -> None:
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    packed, state = quantize_4bit(torch.randn(96, 64), quant_type="nf4", compress_statistics=True)
+    weight: Any = packed
+    weight.quant_state = state
+    buffer = torch.full((96, 64), torch.nan)
+    dequantize_into(weight, buffer)
+    assert torch.equal(buffer, dequantize_4bit(packed, state))
+
+
+KERNEL = """
+import torch
+from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+from finetune.fused import nf4
+if nf4.triton is None:
+    raise SystemExit("no triton")
+nf4._BYTES = 64
+for shape in ((96, 64), (300, 64), (33, 128)):
+    packed, state = quantize_4bit(torch.randn(shape), quant_type="nf4", compress_statistics=True)
+    found = torch.full(shape, torch.nan)
+    nf4._launch(packed, state, found)
+    assert torch.equal(found, dequantize_4bit(packed, state)), shape
+"""
+
+
+def test_the_kernel_for_stored_weights_gives_the_same_values() -> None:
+    """Through Triton's interpreter, which wants a process of its own."""
+    pytest.importorskip("triton")
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", KERNEL],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
