@@ -1,12 +1,18 @@
-"""Plan which examples share a forward pass, for a whole run, from its config alone.
+"""Plan which examples share a forward pass, for a whole run, from its config alone, and prepare
+batches in threads while the device computes the previous one.
 
 A resumed run makes the same plan and continues within it. Examples with and without an image never
 share a pass: an Mllama model would let text without an image attend to the padding image.
 """
 
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from finetune.adapter.collator import Tokens
 from finetune.adapter.config import TrainConfig
@@ -19,6 +25,8 @@ Step = tuple[Pass, ...]
 
 _SORTED = 50
 """Forward passes whose examples are sorted by length together."""
+_THREADS = 4
+"""Threads beside a GPU; on a CPU, which is busy with the model itself, one."""
 
 
 def plan_run(examples: Sequence[Tokens], config: TrainConfig) -> list[Step]:
@@ -76,3 +84,43 @@ def _by_tokens(order: Sequence[int], examples: Sequence[Tokens], budget: int) ->
         if waiting:
             passes.append(tuple(waiting))
     return passes
+
+
+class BatchesAhead(Iterator[dict[str, Tensor]]):
+    """Batches in order, on the device; ``waited`` sums the seconds spent waiting for them."""
+
+    def __init__(
+        self,
+        passes: Sequence[Sequence[Tokens]],
+        collate: Callable[[Sequence[Tokens]], dict[str, Tensor]],
+        device: torch.device,
+    ) -> None:
+        self.waited = 0.0
+        self._passes = iter(passes)
+        self._collate, self._device = collate, device
+        threads = _THREADS if device.type == "cuda" else 1
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batches")
+        self._coming: deque[Future[dict[str, Tensor]]] = deque()
+        for _ in range(2 * threads):
+            self._submit()
+
+    def __next__(self) -> dict[str, Tensor]:
+        if not self._coming:
+            self._pool.shutdown()
+            raise StopIteration
+        started = time.monotonic()
+        batch = self._coming.popleft().result()
+        self.waited += time.monotonic() - started
+        self._submit()
+        return {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
+
+    def _submit(self) -> None:
+        passed = next(self._passes, None)
+        if passed is not None:
+            self._coming.append(self._pool.submit(self._make, passed))
+
+    def _make(self, examples: Sequence[Tokens]) -> dict[str, Tensor]:
+        batch = self._collate(examples)
+        if self._device.type == "cuda":
+            return {name: value.pin_memory() for name, value in batch.items()}
+        return batch

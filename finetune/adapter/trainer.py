@@ -15,10 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from finetune.adapter.backends import IGNORED, Trainable, answer_loss
-from finetune.adapter.batches import plan_run, plan_validation
+from finetune.adapter.batches import BatchesAhead, plan_run, plan_validation
 from finetune.adapter.config import TrainConfig
 from finetune.adapter.data import TrainingSet
-from finetune.adapter.loading import BatchesAhead
 from finetune.export.adapter_files import save_adapter
 from finetune.training.curves import draw_curves
 from finetune.training.devices import Devices

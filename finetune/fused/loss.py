@@ -22,7 +22,7 @@ CHUNK = 512
 """Tokens whose logits are in memory together."""
 
 
-class Head:
+class OutputHead:
     """The last norm and the output layer, both frozen."""
 
     def __init__(self, last_norm: Any, linear: JointLinear) -> None:
@@ -44,7 +44,7 @@ class Answers:
 
 
 def cross_entropy(
-    hidden: Tensor, answers: Answers, head: Head, *, gradient: bool
+    hidden: Tensor, answers: Answers, head: OutputHead, *, gradient: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The sum of the shares of ``hidden`` (tokens, width), and the gradient of the normed states
     (n, width) before they are multiplied by the shares, which float16 could not hold."""
@@ -65,7 +65,7 @@ def cross_entropy(
 
 
 def hidden_gradient(
-    hidden: Tensor, answers: Answers, head: Head, found: Tensor, factor: Tensor | float
+    hidden: Tensor, answers: Answers, head: OutputHead, found: Tensor, factor: Tensor | float
 ) -> Tensor:
     """The gradient of ``hidden`` from what `cross_entropy` found, times ``factor``."""
     taken = hidden.index_select(0, answers.places)
@@ -75,7 +75,7 @@ def hidden_gradient(
     return torch.zeros_like(hidden).index_add_(0, answers.places, dtaken)
 
 
-def answer_cross_entropy(hidden: Tensor, answers: Answers, head: Head) -> Tensor:
+def answer_cross_entropy(hidden: Tensor, answers: Answers, head: OutputHead) -> Tensor:
     """As `cross_entropy`, for autograd."""
     apply: Any = _CrossEntropy.apply
     loss: Tensor = apply(hidden, answers, head)
@@ -84,7 +84,7 @@ def answer_cross_entropy(hidden: Tensor, answers: Answers, head: Head) -> Tensor
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, answers: Answers, head: Head) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, answers: Answers, head: OutputHead) -> Tensor:
         loss, found = cross_entropy(hidden, answers, head, gradient=ctx.needs_input_grad[0])
         ctx.answers, ctx.head = answers, head
         ctx.save_for_backward(hidden, found)

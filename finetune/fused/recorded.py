@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from finetune.fused.step import Work
+    from finetune.fused.step import FusedBatch
 
 MOST = 16
 """Graphs; other shapes run without."""
@@ -29,7 +29,7 @@ Result = tuple[Tensor, list[Tensor]]
 class _Recording:
     graph: torch.cuda.CUDAGraph
     inputs: list[Tensor]
-    work: "Work"
+    work: "FusedBatch"
     """Whose rotary tables every replay reads."""
     result: Result
 
@@ -43,7 +43,10 @@ class RecordedPasses:
         self._pool: Any = None
 
     def __call__(
-        self, work: "Work", compute: Callable[["Work"], Result], before: Callable[[], None]
+        self,
+        work: "FusedBatch",
+        compute: Callable[["FusedBatch"], Result],
+        before: Callable[[], None],
     ) -> Result:
         """``before`` is called before ``compute``, which must then depend on nothing earlier."""
         key = self._key(work)
@@ -60,7 +63,7 @@ class RecordedPasses:
         before()
         return recording.result
 
-    def _record(self, work: "Work", compute: Callable[["Work"], Result]) -> _Recording:
+    def _record(self, work: "FusedBatch", compute: Callable[["FusedBatch"], Result]) -> _Recording:
         """Nothing runs yet: the replay does."""
         inputs = [given.clone() for given in _inputs(work)]
         hidden, places, aims, shares, *image = inputs
@@ -79,13 +82,13 @@ class RecordedPasses:
         return _Recording(graph, inputs, fixed, result)
 
     @staticmethod
-    def _key(work: "Work") -> Hashable:
+    def _key(work: "FusedBatch") -> Hashable:
         places = work.batch.places
         image = None if places is None else (*places.image_at, *places.patches)
         return (*(given.shape for given in _inputs(work)), work.batch.rows, image)
 
 
-def _inputs(work: "Work") -> list[Tensor]:
+def _inputs(work: "FusedBatch") -> list[Tensor]:
     answers = work.answers
     given = [work.hidden, answers.places, answers.aims, answers.shares]
     return given if work.image is None else [*given, work.image]

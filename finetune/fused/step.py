@@ -27,7 +27,7 @@ from finetune.fused.layers import CrossLayer, SelfLayer, TextBatch, TextLayer, r
 from finetune.fused.linear import JointLinear, Scratch, fits
 from finetune.fused.loss import (
     Answers,
-    Head,
+    OutputHead,
     answer_cross_entropy,
     cross_entropy,
     hidden_gradient,
@@ -43,7 +43,7 @@ _BUCKET = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
+class FusedBatch:
     """A batch as the text model takes it."""
 
     batch: TextBatch
@@ -100,7 +100,7 @@ class FusedStep:
             for layer in text.layers
         ]
         self._linears: list[JointLinear] = [one for layer in self.layers for one in layer.linears]
-        self._head = Head(text.norm, JointLinear([model.lm_head], scratch, "large", dtype))
+        self._head = OutputHead(text.norm, JointLinear([model.lm_head], scratch, "large", dtype))
         self._features = ImageFeatures(
             model,
             tiles=tiles,
@@ -140,7 +140,7 @@ class FusedStep:
         for linear in self._linears:
             linear.scale()
 
-    def _work(self, ids: Tensor, labels: Tensor, found: Found | None) -> Work:
+    def _work(self, ids: Tensor, labels: Tensor, found: Found | None) -> FusedBatch:
         rows = len(ids)
         aims = pad(labels[:, 1:], (0, 1), value=_IGNORED)
         starts = None
@@ -162,7 +162,7 @@ class FusedStep:
         image = None if found is None else found.states.to(self._dtype)
         layers = [x for x in self.layers if image is not None or not isinstance(x, CrossLayer)]
         patches = 0 if image is None else image.shape[0] * image.shape[1]
-        return Work(
+        return FusedBatch(
             batch=TextBatch(
                 rows=rows,
                 cos=cos[:, :, None].to(self._dtype),
@@ -182,21 +182,21 @@ class FusedStep:
             keeping=self._keeping(layers, ids.numel(), patches),
         )
 
-    def _forward(self, work: Work) -> Tensor:
+    def _forward(self, work: FusedBatch) -> Tensor:
         """Hidden states after the last layer, (rows * tokens, width), for autograd."""
         hidden = work.hidden
         for number, layer in enumerate(work.layers):
             hidden = run(layer, work.batch, hidden, work.image, keeps=work.keeps(number))
         return hidden
 
-    def both_passes(self, work: Work) -> tuple[Tensor, list[Tensor]]:
+    def both_passes(self, work: FusedBatch) -> tuple[Tensor, list[Tensor]]:
         """The loss, and its gradients of ``work.parameters``, in the computation's precision."""
         if self._recorded is None:
             return self._both_passes(work)
         return self._recorded(work, self._both_passes, self._scratch.forget)
 
     @torch.no_grad()
-    def _both_passes(self, work: Work) -> tuple[Tensor, list[Tensor]]:
+    def _both_passes(self, work: FusedBatch) -> tuple[Tensor, list[Tensor]]:
         hidden, image, batch = work.hidden, work.image, work.batch
         kept: list[tuple[Tensor, list[Tensor | None]]] = []
         for number, layer in enumerate(work.layers):
@@ -248,7 +248,7 @@ class _BothPasses(torch.autograd.Function):
     """The forward pass computes the gradients too, which spares autograd's own work."""
 
     @staticmethod
-    def forward(ctx: Any, step: FusedStep, work: Work, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, step: FusedStep, work: FusedBatch, *weights: Tensor) -> Tensor:
         loss, ctx.gradients = step.both_passes(work)
         return loss.clone()
 

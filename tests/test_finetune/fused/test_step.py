@@ -20,7 +20,7 @@ from finetune.adapter.backends import Trainable, answer_loss, load_trainable
 from finetune.adapter.collator import Collator, ImageCache, Rendering, Tokens
 from finetune.fused import loss
 from finetune.fused.recorded import RecordedPasses, Result
-from finetune.fused.step import Work
+from finetune.fused.step import FusedBatch
 from finetune.training.log import read_log
 from generator.mllama.adapter_record import AdapterRecord
 from generator.mllama.decoding.decoder import Decoder
@@ -159,7 +159,7 @@ class Replayed(RecordedPasses):
 
     replays = 0
 
-    def _record(self, work: Work, compute: Callable[[Work], Result]) -> Any:
+    def _record(self, work: FusedBatch, compute: Callable[[FusedBatch], Result]) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch.cuda, "CUDAGraph", SimpleNamespace)
             patch.setattr(torch.cuda, "graph_pool_handle", lambda: 1)
