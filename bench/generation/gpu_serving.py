@@ -2,16 +2,20 @@
 
 python -m bench.generation.gpu_serving --out FILE                       # full shape, random weights
 python -m bench.generation.gpu_serving --shape tiny --batches 1 2 --prompt 40 --tokens 8 --clients 6
-python -m bench.generation.gpu_serving --in-memory --batches 32 --parts load reports   # 120 s
+python -m bench.generation.gpu_serving --in-memory --formats bfloat16 --batches 32 \\
+    --parts load reports                                                                # 120 s
+python -m bench.generation.gpu_serving --in-memory --kernels --rank 16 \\
+    --parts steps first_tokens                                                          # 120 s
 
-Weights are those of ``bench.training.random_model --formats bfloat16 nf4``, or the same in bfloat16
-made where they are used, without 21 GB of files. Each part prints one
+Weights are those of ``bench.training.random_model --formats bfloat16 nf4``, or the same made where
+they are used, without 28 GB of files. Each part prints one
 JSON line with the device and the peak of memory, and a part that fails prints why and ends no
 other:
 
-- ``step``: a decoding step as it is (`decoder.Decoder`), in fixed places (`slots.SlotDecoder`) and
-  in these compiled, beside the time that reading weights and filled caches takes at the measured
-  bandwidth of a copy; in bfloat16 and NF4, for each batch size;
+- ``step``: a decoding step by the operations of torch and by `generator.mllama.kernels`, in a
+  static batch and in fixed places (`slots.SlotDecoder`), beside the time that reading weights and
+  filled caches takes at the measured bandwidth of a copy; in bfloat16, NF4 and NF4 with LoRA, for
+  each batch size; ``logits_apart`` is the relative difference between the logits of both;
 - ``tower``: images of one and of all tiles, with padding tiles and without;
 - ``first_token``: image, prompt and first token, with padding tiles and without;
 - ``reports``: whole reports, image and prompt included, in static batches and as they are served,
@@ -31,12 +35,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from peft import LoraConfig, get_peft_model
 from PIL import Image
 
 from bench.training.random_model import ROOT, in_memory
@@ -49,6 +55,7 @@ from generator.mllama.decoding.rows import Work
 from generator.mllama.decoding.sampling import IncrementalText
 from generator.mllama.decoding.slots import SlotDecoder
 from generator.mllama.decoding.static_batch import decode_together
+from generator.mllama.kernels.available import difference
 from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
 from generator.mllama.processor import PromptProcessor
@@ -69,7 +76,10 @@ class Bench:
     def __init__(self, arguments: argparse.Namespace, form: str) -> None:
         base, device = arguments.work / arguments.shape / form, arguments.device
         self.arguments, self.form = arguments, form
-        self.model = made(arguments) if arguments.in_memory else load_model(base, device=device)
+        if arguments.in_memory:
+            self.model = made(arguments, form)
+        else:
+            self.model = load_model(base, device=device, kernels=False)
         self.device = self.model.decoder.device
         draw = np.random.default_rng(0)
         side = self.model.tile_size
@@ -82,8 +92,10 @@ class Bench:
         image = self.model.decoder.image_token
         return [5, 6, image, *(7 + n % 300 for n in range(self.arguments.prompt - 3))]
 
-    def decoder(self, tiles: TileUse) -> Decoder:
-        return Decoder(self.model.decoder.model, tiles=tiles)
+    def decoder(self, tiles: TileUse, *, kernels: bool | None = None) -> Decoder:
+        """By kernels where that is asked for."""
+        chosen = self.arguments.kernels if kernels is None else kernels
+        return Decoder(self.model.decoder.model, tiles=tiles, kernels=chosen)
 
     def pixels(self, tiles: int, count: int) -> Pixels:
         """Images that fill so many tiles of those the model has."""
@@ -126,7 +138,7 @@ class Bench:
         parts = [*decoder.text.layers.parameters(), *decoder.model.lm_head.parameters()]
         return sum(part.nbytes for part in parts)
 
-    def slot_decoder(self, decoder: Decoder, places: int, *, compiled: bool) -> SlotDecoder:
+    def slot_decoder(self, decoder: Decoder, places: int) -> SlotDecoder:
         shape = decoder.model.config.vision_config
         patches = (shape.image_size // shape.patch_size) ** 2 + 1
         slots = self.arguments.prompt + self.arguments.tokens + 32
@@ -135,7 +147,6 @@ class Bench:
             places=places,
             slots=-(-slots // 256) * 256,
             image_tokens=patches * self.arguments.tiles,
-            compile_step=torch.compile if compiled else None,
         )
 
     def image(self, decoder: Decoder) -> EncodedImage:
@@ -144,11 +155,13 @@ class Bench:
     def steps(self) -> Iterator[Figures]:
         speed, weights = self.bandwidth(), self.weight_bytes()
         for batch in self.arguments.batches:
-            for way in ("as it is", "places", "places compiled"):
+            ways = product((False, True) if self.arguments.kernels else (False,), (False, True))
+            for kernels, places in ways:
                 gc.collect()
-                tiles: TileUse = "all" if way == "as it is" else "real"
-                decoder = self.decoder(tiles)
-                step, cache = self._step(decoder, batch, way)
+                decoder = self.decoder("real", kernels=kernels)
+                if kernels and decoder.step is None:
+                    raise UserError("no kernels compute this model here")
+                step, cache = self._step(decoder, batch, places=places)
                 started = time.perf_counter()
                 step()
                 self.wait()
@@ -158,23 +171,29 @@ class Bench:
                 seconds = self.seconds(lambda step=step: [step() for _ in range(4)]) / 4
                 yield {
                     "part": "step",
-                    "way": way,
+                    "by": "kernels" if kernels else "torch",
+                    "in": "places" if places else "a static batch",
                     "batch": batch,
                     "ms": round(1e3 * seconds, 3),
                     "tokens_per_second": round(batch / seconds, 1),
                     "share_of_limit": round((weights + cache) / speed / seconds, 3),
                     "first_step_s": round(first, 1),
                 }
+        if self.arguments.kernels:
+            both = (self.decoder("real", kernels=kernels) for kernels in (False, True))
+            yield {"part": "logits", "logits_apart": round(difference(*both), 5)}
 
-    def _step(self, decoder: Decoder, batch: int, way: str) -> tuple[Callable[[], object], int]:
+    def _step(
+        self, decoder: Decoder, batch: int, *, places: bool
+    ) -> tuple[Callable[[], object], int]:
         """One more token for every row, and the bytes of cache that it reads."""
         image, room = self.image(decoder), 64
-        if way == "as it is":
+        if not places:
             rows = image.rows(torch.zeros(batch, dtype=torch.long, device=self.device))
             state, logits = decoder.prefill([self.row] * batch, rows, room=room)
             tokens = logits.argmax(dim=-1)
             return lambda: decoder.decode_step(state, tokens), self._filled(decoder, image, batch)
-        slots = self.slot_decoder(decoder, batch, compiled=way.endswith("compiled"))
+        slots = self.slot_decoder(decoder, batch)
         held = [slots.start(slots=len(self.row) + room, image=image) for _ in range(batch)]
         slots.extend([Work(row, self.row) for row in held])
         filled = self._filled(decoder, image, batch)
@@ -245,7 +264,7 @@ class Bench:
             }
 
     def _static(self, lengths: Sequence[int], batch: int) -> None:
-        """As they are served now: a batch ends with its longest report."""
+        """A batch ends with its longest report."""
         decoder = self.decoder("all")
         for start in range(0, len(lengths), batch):
             some = lengths[start : start + batch]
@@ -289,16 +308,23 @@ class Bench:
             ends=frozenset(),
             folder=self.arguments.work,
             name="random",
-            rows=self.slot_decoder(decoder, batch, compiled=False),
+            rows=self.slot_decoder(decoder, batch),
             batch_size=batch,
         )
         return Served(model, self.arguments)
 
 
-def made(arguments: argparse.Namespace) -> MllamaModel:
-    """A model of random weights that are not read from files."""
+def made(arguments: argparse.Namespace, form: str) -> MllamaModel:
+    """A model of random weights that are not read from files; LoRA beside those in NF4."""
     folder = arguments.work / arguments.shape / "memory"
-    weights = in_memory(folder, arguments.shape, [_WORDS])
+    weights = in_memory(folder, arguments.shape, [_WORDS], form)
+    if form == "nf4" and arguments.rank:
+        lora = LoraConfig(r=arguments.rank, target_modules=r".*language_model.*_proj")
+        weights = get_peft_model(weights, lora).get_base_model()
+        for name, weight in weights.named_parameters():
+            if "lora_" in name:
+                weight.data.normal_(0, 0.02)
+        weights.requires_grad_(False).eval()
     return MllamaModel(
         decoder=Decoder(weights),
         processor=PromptProcessor.read(folder),
@@ -392,7 +418,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--shape", choices=("full", "tiny"), default="full")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "training_speed")
-    parser.add_argument("--in-memory", action="store_true", help="bfloat16 alone, and no files")
+    parser.add_argument("--in-memory", action="store_true", help="make weights, read no files")
+    parser.add_argument("--kernels", action="store_true", help="of generator.mllama.kernels")
+    parser.add_argument("--rank", type=int, default=0, help="of LoRA beside NF4, in memory")
     parser.add_argument("--formats", nargs="+", default=["bfloat16", "nf4"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
@@ -407,7 +435,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     found: list[Figures] = []
     failed = 0
-    for form in ["bfloat16"] if arguments.in_memory else arguments.formats:
+    for form in arguments.formats:
         bench = Bench(arguments, form)
         about = {"format": form, "device": device_name(bench.device)}
         for part in arguments.parts:

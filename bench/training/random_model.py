@@ -75,11 +75,13 @@ def write_model(
         (folder / name / "done").touch()
 
 
-def in_memory(folder: Path, shape: Shape, texts: Iterable[str]) -> Any:
-    """The same weights in bfloat16, which are never written; the processor is, into ``folder``."""
+def in_memory(folder: Path, shape: Shape, texts: Iterable[str], form: str = "bfloat16") -> Any:
+    """The same weights, which are never written; the processor is, into ``folder``."""
     processor = _processor(shape, texts)
     processor.save_pretrained(folder)
-    return _drawn(shape, processor).requires_grad_(False).eval()
+    model = _drawn(shape, processor)
+    stored = quantized(model) if form == "nf4" else model
+    return stored.requires_grad_(False).eval()
 
 
 def quantized(model: Any) -> Any:

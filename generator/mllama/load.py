@@ -10,6 +10,7 @@ in float32 on weights of half precision, without importing transformers for plai
 plain LoRA.
 """
 
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,11 +19,12 @@ import torch
 from db.errors import UserError
 from db.files import read_json
 from generator.mllama.adapter import attach, merge_plain
-from generator.mllama.adapter_record import AdapterRecord
+from generator.mllama.adapter_record import AdapterRecord, TileUse
 from generator.mllama.checkpoint import base_sha256, check_folder, find_folder, stored_bits
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.layer import HalfLinear
 from generator.mllama.decoding.slots import SlotDecoder
+from generator.mllama.kernels.available import difference
 from generator.mllama.model import MllamaModel
 from generator.mllama.processor import PromptProcessor
 from generator.mllama.quantization import Quantization, choose_quantization
@@ -36,6 +38,11 @@ DEFAULT_GPU_MODEL = "unsloth/Llama-3.2-11B-Vision-Instruct-bnb-4bit"
 
 OWN_ADAPTER = "adapter"
 """Folder inside a model's own that holds the adapter it is used with."""
+
+KERNELS = "GROUNDED_CXR_KERNELS"
+"""Environment variable that asks for `generator.mllama.kernels`."""
+_ROUNDING = 0.1
+"""By how much logits may differ that are computed in bfloat16 in another order."""
 
 _PLACE_TOKENS = 1280
 """Tokens of a prompt and its answer for which memory on a GPU is set aside; longer ones get theirs
@@ -51,13 +58,16 @@ def load_model(
     *,
     device: str = "auto",
     quantization: Quantization = "auto",
+    kernels: bool | None = None,
 ) -> MllamaModel:
     """A model ready to answer; ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     ``quantization``: ``nf4`` and ``int8`` are those of bitsandbytes, on a GPU; ``none`` is bfloat16
     there and float32 throughout on a CPU. A folder that holds an ``adapter`` of its own is used
-    with it unless another is named. Raises UserError with the cure for what cannot be loaded,
-    MismatchError for an adapter that does not fit.
+    with it unless another is named. ``kernels`` decodes on a GPU by `generator.mllama.kernels`,
+    once these have given the logits of torch; None does where the environment says so (`KERNELS`).
+    Raises UserError with the cure for what cannot be loaded, MismatchError for an adapter that does
+    not fit.
     """
     if quantization not in get_args(Quantization):
         raise UserError(
@@ -87,9 +97,10 @@ def load_model(
             f"the adapter {adapter} has no record of how it was trained, so it may not fit the "
             "prompts"
         )
-    decoder = Decoder(
-        model, HalfLinear if halves else None, tiles="all" if record is None else record.tiles
-    )
+    tiles: TileUse = "all" if record is None else record.tiles
+    decoder = Decoder(model, HalfLinear if halves else None, tiles=tiles)
+    if not on_cpu and (os.environ.get(KERNELS) == "1" if kernels is None else kernels):
+        decoder = _by_kernels(decoder, tiles, notes)
     together = _batch_size(place, sum(weight.numel() for weight in model.parameters()))
     rows = None
     if not on_cpu:
@@ -109,6 +120,18 @@ def load_model(
         rows=rows,
         batch_size=together,
     )
+
+
+def _by_kernels(plain: Decoder, tiles: TileUse, notes: list[str]) -> Decoder:
+    """A decoder by kernels, if its logits are those of ``plain``."""
+    decoder = Decoder(plain.model, tiles=tiles, kernels=True)
+    if decoder.step is None:
+        return plain
+    apart = difference(decoder, plain)
+    if apart < _ROUNDING:
+        return decoder
+    notes.append(f"the kernels give other logits on this GPU ({apart:.2g}), so torch decodes")
+    return plain
 
 
 def _batch_size(place: torch.device, weights: int) -> int:

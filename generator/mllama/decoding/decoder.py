@@ -27,8 +27,10 @@ from torch import Tensor, nn
 from generator.mllama.adapter_record import TileUse
 from generator.mllama.decoding.cuda_graph import RecordedStep
 from generator.mllama.decoding.key_value_cache import DecoderState, attend, put
-from generator.mllama.decoding.layer import Layer, MakeLinear, rotate
+from generator.mllama.decoding.layer import Layer, MakeLinear
+from generator.mllama.decoding.step_cache import Step, StepCache
 from generator.mllama.decoding.token_tree import TokenTree
+from generator.mllama.kernels.available import decoding_step, kernel_layers
 from generator.mllama.vision.encoder import EncodedImage, ImageEncoder, Pixels
 
 
@@ -42,11 +44,13 @@ class Decoder:
         *,
         records: bool | None = None,
         tiles: TileUse = "all",
+        kernels: bool = False,
     ) -> None:
         """``model`` is an MllamaForConditionalGeneration; ``linear`` builds a faster layer from a
         weight, in place of the model's own. ``records`` says whether steps are recorded as a CUDA
         graph; None records on a GPU unless a layer multiplies in 8 bits, where bitsandbytes waits
-        for the GPU.
+        for the GPU. ``kernels`` says whether those of `generator.mllama.kernels` compute what they
+        can, on a GPU.
         """
         self.model = model
         self.text = model.model.language_model
@@ -58,9 +62,14 @@ class Decoder:
         self.device: torch.device = self.text.embed_tokens.weight.device
         waits = any(type(module).__name__ == "Linear8bitLt" for module in model.modules())
         self.records = self.device.type == "cuda" and not waits if records is None else records
-        with ThreadPoolExecutor(max_workers=4) as pool:  # packing weights leaves Python's lock
-            self.layers = list(pool.map(partial(Layer.of, linear=linear), self.text.layers))
+        found = kernel_layers(model) if kernels and linear is None else None
+        if found is None:
+            with ThreadPoolExecutor(max_workers=4) as pool:  # packing weights leaves Python's lock
+                found = list(pool.map(partial(Layer.of, linear=linear), self.text.layers))
+        self.layers = found
         self.head: nn.Module = linear(self.model.lm_head.weight) if linear else self.model.lm_head
+        self.step: Step | None = decoding_step(self)
+        """A step by kernels; None where these do not compute the layers."""
         crossing = [layer.cross for layer in self.layers if layer.cross is not None]
         self._images = ImageEncoder(
             model, crossing, head_size=self.head_size, tiles=tiles, records=self.records
@@ -80,6 +89,8 @@ class Decoder:
         """
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         longest = max(map(len, rows))
+        if self.step is not None and image is not None:
+            image = image.contiguous()
         ids = torch.full((len(rows), longest), rows[0][0], device=self.device)
         for number, row in enumerate(rows):
             ids[number, : len(row)] = torch.tensor(row, device=self.device)
@@ -88,6 +99,7 @@ class Decoder:
         state = self._state(len(rows), longest + room, image)
         state.lengths, state.longest = lengths, longest
         state.filled = None if min(map(len, rows)) == longest else filled
+        state.turns = None if self.step is None else self.step.turns(longest + room)
         positions = slots[:longest].expand(len(rows), -1)
         hidden = self._run(state, ids, positions, included=(ids == self.image_token).cumsum(1) > 0)
         last = hidden[torch.arange(len(rows), device=self.device), lengths - 1]
@@ -111,6 +123,21 @@ class Decoder:
 
     def _step_at(self, state: DecoderState, tokens: Tensor, slot: Tensor) -> Tensor:
         """`decode_step` with the slot (1,) in a tensor, so that no shape changes between steps."""
+        if self.step is not None and state.turns is not None:
+            return self.step(
+                tokens,
+                StepCache(
+                    keys=state.keys,
+                    values=state.values,
+                    pairs=state.image.pairs if state.image else [],
+                    counts=state.image.counts if state.image else state.lengths,
+                    lengths=state.lengths,
+                    begin=torch.full_like(slot, state.longest),
+                    slots=slot.repeat(len(tokens)),
+                    active=torch.ones_like(tokens, dtype=torch.bool),
+                    turns=state.turns,
+                ),
+            )
         slots = torch.arange(state.keys[0].shape[2], device=self.device)
         open_slots = (
             (slots <= slot)[None] if state.filled is None else state.filled & (slots <= slot)
@@ -187,11 +214,10 @@ class Decoder:
         for layer in self.layers:
             if layer.cross is None:
                 keys, values = next(own)
-                parts = layer.project(layer.norm(hidden))
-                query, key, value = (self._split(part) for part in parts)
-                keys = put(keys, rotate(key, cos, sin), start, slot)
+                query, key, value = layer.rotated(layer.norm(hidden), cos, sin, self._split)
+                keys = put(keys, key, start, slot)
                 values = put(values, value, start, slot)
-                mixed = attend(rotate(query, cos, sin), keys, values, mask, causal=True)
+                mixed = attend(query, keys, values, mask, causal=True)
                 hidden = hidden + layer.output(mixed)
                 hidden = hidden + layer.feed_forward(hidden)
             elif image is not None and layer.gates is not None:

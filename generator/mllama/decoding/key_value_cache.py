@@ -22,6 +22,8 @@ class DecoderState:
     filled: Tensor | None  # (rows, slots), False for padding; None where all lengths are equal
     image: EncodedImage | None
     recorded: RecordedStep | None = None
+    turns: tuple[Tensor, Tensor] | None = None
+    """Cosines and sines of all positions, (slots, head size), for steps by kernels."""
 
     def keep_rows(self, rows: Tensor) -> None:
         """Drop all other rows."""

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 Projection = Callable[[Tensor], Sequence[Tensor]]
 """Several linear layers applied to one input."""
 
+Compute = Callable[[Tensor], Tensor]
+"""A module, or a function in its place."""
+
 MakeLinear = Callable[[Tensor], nn.Module]
 """Builds a layer without bias from a weight (outputs, inputs)."""
 
@@ -18,13 +21,13 @@ MakeLinear = Callable[[Tensor], nn.Module]
 class Layer:
     """Self-attention, or cross-attention, whose ``project`` gives the queries alone."""
 
-    norm: nn.Module
+    norm: Compute
     project: Projection
-    output: nn.Module
-    mlp_norm: nn.Module
+    output: Compute
+    mlp_norm: Compute
     gate_up: Projection
-    down: nn.Module
-    activation: nn.Module
+    down: Compute
+    activation: Compute
     cross: Any = None
     """The cross-attention module."""
     gates: tuple[Tensor, Tensor] | None = None
@@ -51,10 +54,16 @@ class Layer:
             gates=gates,
         )
 
+    def rotated(
+        self, normed: Tensor, cos: Tensor, sin: Tensor, split: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of self-attention; ``split`` separates their heads."""
+        query, key, value = (split(part) for part in self.project(normed))
+        return rotate(query, cos, sin), rotate(key, cos, sin), value
+
     def feed_forward(self, hidden: Tensor) -> Tensor:
         gate, up = self.gate_up(self.mlp_norm(hidden))
-        forward: Tensor = self.down(self.activation(gate) * up)
-        return forward
+        return self.down(self.activation(gate) * up)
 
 
 def rotate(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -68,7 +77,10 @@ def _joined(layers: Sequence[Any], linear: MakeLinear | None) -> Projection:
     if any(type(layer) is not nn.Linear or layer.bias is not None for layer in layers):
         return lambda inputs: [layer(inputs) for layer in layers]
     sizes = [layer.out_features for layer in layers]
-    weight = torch.cat([layer.weight.data for layer in layers])
+    parts = [layer.weight.data for layer in layers]
+    weight = adjoining(parts)
+    if weight is None:
+        weight = torch.cat(parts)
     if linear is not None:
         joined: nn.Module = linear(weight)
     else:
@@ -77,6 +89,18 @@ def _joined(layers: Sequence[Any], linear: MakeLinear | None) -> Projection:
         for layer, part in zip(layers, torch.split_with_sizes(weight, sizes), strict=True):
             layer.weight = nn.Parameter(part, requires_grad=False)
     return lambda inputs: torch.split_with_sizes(joined(inputs), sizes, dim=-1)
+
+
+def adjoining(parts: Sequence[Tensor]) -> Tensor | None:
+    """The tensor of whose rows ``parts`` are views, in their order; None where they are not."""
+    first = parts[0]
+    end = first.data_ptr()
+    for part in parts:
+        same = part.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
+        if not same or not part.is_contiguous() or part.data_ptr() != end:
+            return None
+        end += part.nbytes
+    return first.as_strided((sum(map(len, parts)), *first.shape[1:]), first.stride())
 
 
 class HalfLinear(nn.Module):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from generator.mllama.decoding.layer import Layer, rotate
+from generator.mllama.decoding.layer import Layer
 from generator.mllama.vision.encoder import EncodedImage
 
 if TYPE_CHECKING:
@@ -134,9 +134,7 @@ class RowDecoder:
         spans: Sequence["_Span"],
         turns: tuple[Tensor, Tensor],
     ) -> Tensor:
-        parts = layer.project(layer.norm(hidden))
-        query, key, value = (part.view(len(hidden), -1, self.decoder.head_size) for part in parts)
-        query, key = rotate(query, *turns), rotate(key, *turns)
+        query, key, value = layer.rotated(layer.norm(hidden), *turns, self._split)
         mixed = []
         for span in spans:
             keys, values = span.row.keys[number], span.row.values[number]
@@ -148,6 +146,10 @@ class RowDecoder:
             )
         hidden = hidden + layer.output(_joined(mixed))
         return hidden + layer.feed_forward(hidden)
+
+    def _split(self, projected: Tensor) -> Tensor:
+        """(tokens, heads * head size) -> (tokens, heads, head size)"""
+        return projected.view(len(projected), -1, self.decoder.head_size)
 
     def _cross_attention(
         self,

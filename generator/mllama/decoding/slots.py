@@ -10,7 +10,7 @@ what is filled, and few steps are recorded. Anything longer, as a part of a prom
 there, in the same caches, and a row for which no place is free or long enough has one of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from threading import Lock
 from typing import Self
 
@@ -22,12 +22,11 @@ from generator.mllama.decoding.cuda_graph import RecordedCall
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.layer import Layer, rotate
 from generator.mllama.decoding.rows import CacheRow, RowDecoder, Work
+from generator.mllama.decoding.step_cache import StepCache
 from generator.mllama.vision.encoder import EncodedImage
 
 SLOT_BUCKET = 256
 """Slots that attention reads are a multiple of it."""
-
-Compile = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
 
 class SlotDecoder(RowDecoder):
@@ -46,10 +45,8 @@ class SlotDecoder(RowDecoder):
         places: int,
         slots: int,
         image_tokens: int,
-        compile_step: Compile | None = None,
     ) -> None:
-        """``image_tokens``: the most of an image, tiles times patches. ``compile_step`` compiles a
-        step before it is recorded, as ``torch.compile`` does."""
+        """``image_tokens``: the most of an image, tiles times patches."""
         super().__init__(decoder)
         kind = {"device": decoder.device, "dtype": decoder.text.embed_tokens.weight.dtype}
         shape = (places, decoder.key_heads, slots, decoder.head_size)
@@ -59,11 +56,12 @@ class SlotDecoder(RowDecoder):
         crossing = [layer for layer in decoder.layers if layer.cross is not None]
         self._pairs = [(torch.zeros(shape, **kind), torch.zeros(shape, **kind)) for _ in crossing]
         self._seen = torch.zeros(places, image_tokens, dtype=torch.bool, device=decoder.device)
+        self._counts = torch.zeros(places, dtype=torch.long, device=decoder.device)
+        self._none = torch.zeros(places, dtype=torch.long, device=decoder.device)
+        self._turns = None if decoder.step is None else decoder.step.turns(slots)
         self._free = list(range(places))
         self._places: dict[int, int] = {}
         self._steps: dict[tuple[int, int, bool], RecordedCall] = {}
-        step: Callable[..., Tensor] = self._step
-        self._run = step if compile_step is None else compile_step(step)
         self._lock = Lock()
 
     @classmethod
@@ -102,6 +100,7 @@ class SlotDecoder(RowDecoder):
             count = image.pairs[0][0].shape[2]
             self._seen[place] = False
             self._seen[place, :count] = True if image.tile_mask is None else image.tile_mask[0]
+            self._counts[place] = image.counts[0]
             for held, given in zip(self._pairs, image.pairs, strict=True):
                 for mine, theirs in zip(held, given, strict=True):
                     mine[place, :, :count] = theirs[0]
@@ -150,8 +149,10 @@ class SlotDecoder(RowDecoder):
     def _single(self, work: Sequence[Work], places: Sequence[int]) -> Tensor:
         """The logits of all places up to the last; those of no row of ``work`` mean nothing."""
         rows = min(_power(max(places) + 1), len(self._seen))
-        longest = max(one.row.used for one in work) + 1
-        slots = min(-(-longest // SLOT_BUCKET) * SLOT_BUCKET, self._keys[0].shape[2])
+        slots = self._keys[0].shape[2]
+        if self.decoder.step is None:  # whose attention does not stop at a row's own slot
+            longest = max(one.row.used for one in work) + 1
+            slots = min(-(-longest // SLOT_BUCKET) * SLOT_BUCKET, slots)
         last, filled, active = [0] * rows, [slots - 1] * rows, [False] * rows
         for one, place in zip(work, places, strict=True):
             last[place], filled[place], active[place] = one.tokens[0], one.row.used, True
@@ -160,7 +161,7 @@ class SlotDecoder(RowDecoder):
         image = work[0].row.image is not None
 
         def run(tokens: Tensor, used: Tensor, active: Tensor) -> Tensor:
-            return self._run(tokens, used, active, slots, image)
+            return self._step(tokens, used, active, slots, image)
 
         if not self.decoder.records:
             return run(*inputs)
@@ -174,6 +175,23 @@ class SlotDecoder(RowDecoder):
     ) -> Tensor:
         """The first ``len(tokens)`` places add a token each at their slot ``used``, if active."""
         decoder, rows = self.decoder, len(tokens)
+        if decoder.step is not None and self._turns is not None:
+            return decoder.step(
+                tokens,
+                StepCache(
+                    keys=[keys[:rows] for keys in self._keys],
+                    values=[values[:rows] for values in self._values],
+                    pairs=[(keys[:rows], values[:rows]) for keys, values in self._pairs]
+                    if image
+                    else [],
+                    counts=self._counts[:rows],
+                    lengths=self._none[:rows],
+                    begin=self._none[:1],
+                    slots=used,
+                    active=active,
+                    turns=self._turns,
+                ),
+            )
         hidden = decoder.text.embed_tokens(tokens[:, None])
         cos, sin = (part[:, None] for part in decoder.text.rotary_emb(hidden, used[:, None]))
         every = torch.arange(slots, device=tokens.device)

@@ -5,7 +5,7 @@ image.pairs[0][0]                   # (rows, key heads, tiles * patches, head si
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Self
 
@@ -43,6 +43,19 @@ class EncodedImage:
     tile_mask: Tensor | None  # (rows, tiles * patches), False for padding tiles; None: no padding
     hidden_before: bool = False
     """Whether tokens before the image attend to nothing; otherwise to all tiles."""
+
+    @property
+    def counts(self) -> Tensor:
+        """Keys of each row that tokens after the image attend to, the first of all, (rows,)."""
+        if self.tile_mask is not None:
+            return self.tile_mask.sum(dim=1)
+        keys, _ = self.pairs[0]
+        return torch.full((len(keys),), keys.shape[2], device=keys.device)
+
+    def contiguous(self) -> Self:
+        """The same, with keys and values laid out as their shapes are."""
+        pairs = [(keys.contiguous(), values.contiguous()) for keys, values in self.pairs]
+        return replace(self, pairs=pairs)
 
     def rows(self, rows: Tensor) -> Self:
         """The same of these rows alone."""

@@ -1,0 +1,1 @@
+"""Kernels in Triton for decoding on a GPU, which compute what the operations of torch do."""

@@ -1,0 +1,168 @@
+"""Products of hidden states with a weight: a kernel for few rows, cuBLAS for many.
+
+product = Product(weight, low_rank)
+product(hidden)             # (..., inputs) -> (..., outputs), any number of rows
+product.parts(hidden)       # (rows, inputs) -> (splits, rows, outputs), whose sum is the product
+
+NF4 weights of many rows are dequantized to bfloat16 first, which reads and writes them once for all
+rows. LoRA is added in the same pass.
+"""
+
+import torch
+import triton
+from torch import Tensor
+from torch.nn import functional
+
+from generator.mllama.kernels.choices import Blocks, choose
+from generator.mllama.kernels.jit import nf4, products
+from generator.mllama.kernels.norms import silu_product
+from generator.mllama.kernels.weights import LowRank, Nf4Weight, PlainWeight, Weight, table
+
+_DEQUANTIZED = 4096
+"""Values a program."""
+
+
+class Product:
+    """``inputs @ weight.T``, and with ``gated`` ``silu(gate) * up`` of its two halves."""
+
+    def __init__(self, weight: Weight, low_rank: LowRank | None = None, *, gated: bool = False):
+        self.weight, self._low_rank, self._gated = weight, low_rank, gated
+        self._width = weight.outputs // 2 if gated else weight.outputs
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        rows = inputs.reshape(-1, self.weight.inputs)
+        if choose(self.weight, len(rows), gated=self._gated) is None:
+            outputs = self._many(rows)
+            outputs = silu_product(outputs) if self._gated else outputs
+        else:
+            parts = self.parts(rows)
+            outputs = (parts[0] if len(parts) == 1 else parts.sum(0)).to(inputs.dtype)
+        return outputs.view(*inputs.shape[:-1], self._width)
+
+    def ungated(self, inputs: Tensor) -> Tensor:
+        """Both halves, (..., outputs)."""
+        outputs = self._many(inputs.reshape(-1, self.weight.inputs))
+        return outputs.view(*inputs.shape[:-1], self.weight.outputs)
+
+    def parts(self, inputs: Tensor) -> Tensor:
+        """(splits, rows, outputs) for ``inputs`` (rows, inputs) in bfloat16."""
+        chosen = choose(self.weight, len(inputs), gated=self._gated)
+        if chosen is None:
+            outputs = self._many(inputs)
+            return (silu_product(outputs) if self._gated else outputs)[None]
+        inner = None
+        if self._low_rank is not None:
+            inner = projected_down(inputs, self._low_rank.down)
+        return multiply(inputs, self.weight, chosen, self._low_rank, inner, gated=self._gated)
+
+    def _many(self, inputs: Tensor) -> Tensor:
+        """(rows, outputs)"""
+        if isinstance(self.weight, PlainWeight):
+            values = self.weight.values
+        else:
+            values = dequantized(self.weight)
+        outputs = functional.linear(inputs, values)
+        if self._low_rank is not None:
+            _add_low_rank(outputs, inputs, self._low_rank)
+        return outputs
+
+
+def dequantized(weight: Nf4Weight) -> Tensor:
+    """(outputs, inputs) in bfloat16."""
+    out = torch.empty(
+        (weight.outputs, weight.inputs), dtype=torch.bfloat16, device=weight.packed.device
+    )
+    nf4.dequantize[(out.numel() // _DEQUANTIZED,)](
+        weight.packed,
+        weight.absmax,
+        weight.nested,
+        weight.offset,
+        weight.code,
+        table(out.device),
+        out,
+        BLOCK=_DEQUANTIZED,
+    )
+    return out
+
+
+def projected_down(inputs: Tensor, down: Tensor) -> Tensor:
+    """The product with the lower matrices of LoRA, (rows, parts * rank) float32."""
+    out = inputs.new_empty((len(inputs), len(down)), dtype=torch.float32)
+    products.project_down[(len(down), len(inputs))](
+        inputs, down, out, INPUTS=down.shape[1], BLOCK=2048
+    )
+    return out
+
+
+def _add_low_rank(outputs: Tensor, inputs: Tensor, low_rank: LowRank) -> None:
+    """In place, part by part."""
+    inner = functional.linear(inputs, low_rank.down)
+    stops = (*low_rank.starts[1:], outputs.shape[1])
+    for part, (start, stop) in enumerate(zip(low_rank.starts, stops, strict=True)):
+        given = inner[:, part * low_rank.rank : (part + 1) * low_rank.rank]
+        outputs[:, start:stop].addmm_(given, low_rank.up[start:stop].T)
+
+
+def multiply(
+    inputs: Tensor,
+    weight: Weight,
+    chosen: Blocks,
+    low_rank: LowRank | None,
+    inner: Tensor | None,
+    *,
+    gated: bool,
+) -> Tensor:
+    """(splits, rows, outputs) by one of `jit.products`; ``inner`` is `projected_down`."""
+    rows, outputs = len(inputs), weight.outputs
+    width = outputs // 2 if gated else outputs
+    out = inputs.new_empty(
+        (chosen.splits, rows, width), dtype=inputs.dtype if gated else torch.float32
+    )
+    values = table(inputs.device)
+    packed = isinstance(weight, Nf4Weight)
+    inputs = inputs.contiguous()
+    if isinstance(weight, Nf4Weight):
+        given = inputs.view(torch.int32)
+        read = (weight.packed, weight.absmax, weight.nested, weight.offset, weight.code)
+    else:  # what is not read has the types of what is
+        given, unread = inputs, values
+        read = (weight.values, unread, unread, unread, unread)
+    up, rank = values, 0
+    starts: tuple[int, ...] = (0,)
+    if low_rank is not None and inner is not None:
+        up, rank, starts = low_rank.up, low_rank.rank, low_rank.starts
+    bounds = (*starts[1:], outputs, outputs)
+    constants = {
+        "OUTPUTS": outputs,
+        "INPUTS": weight.inputs,
+        "ROWS": rows,
+        "NF4": packed,
+        "GATED": gated,
+        "RANK": rank,
+        "PARTS": len(starts),
+        "SPLITS": chosen.splits,
+        "BLOCK_N": chosen.block_n,
+        "BLOCK_K": chosen.block_k,
+        "num_warps": chosen.warps,
+    }
+    kernel = products.gemv
+    if chosen.dot:
+        kernel = products.dot
+        if isinstance(weight, Nf4Weight):
+            read = (weight.packed, weight.absmax.view(torch.int32), *read[2:])
+        constants |= {
+            "BLOCK_M": max(16, triton.next_power_of_2(rows)),
+            "STAGES": chosen.stages,
+        }
+    kernel[(triton.cdiv(width, chosen.block_n), chosen.splits)](
+        given,
+        *read,
+        values,
+        values if inner is None else inner,
+        up,
+        out,
+        bounds[0],
+        bounds[1],
+        **constants,
+    )
+    return out
