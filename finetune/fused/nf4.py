@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor
 
 try:
-    import triton  # type: ignore[import-untyped]
-    import triton.language as tl  # type: ignore[import-untyped]
+    import triton
+    import triton.language as tl
 except ImportError:  # not on every platform
     triton = None
 
