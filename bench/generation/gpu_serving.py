@@ -32,7 +32,6 @@ import math
 import statistics
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
@@ -45,6 +44,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 
+from bench.generation.served_requests import ServedRequests
 from bench.training.random_model import ROOT, in_memory
 from db.errors import UserError
 from db.files import write_json
@@ -52,7 +52,6 @@ from evaluation.provenance import device_name
 from generator.mllama.adapter_record import TileUse
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.rows import Work
-from generator.mllama.decoding.sampling import IncrementalText
 from generator.mllama.decoding.slots import SlotDecoder
 from generator.mllama.decoding.static_batch import decode_together
 from generator.mllama.kernels.available import difference
@@ -60,7 +59,6 @@ from generator.mllama.load import load_model
 from generator.mllama.model import MllamaModel
 from generator.mllama.processor import PromptProcessor
 from generator.mllama.vision.encoder import EncodedImage, Pixels
-from generator.prompts import Prompt
 from generator.vision_language import DecodingOptions
 
 Figures = dict[str, Any]
@@ -299,7 +297,7 @@ class Bench:
             "p95_times_alone": round(waits[math.ceil(0.95 * len(waits)) - 1] / alone, 2),
         }
 
-    def served(self, batch: int) -> "Served":
+    def served(self, batch: int) -> ServedRequests:
         gc.collect()  # caches and recorded steps of the one before
         decoder = self.decoder("real")
         model = MllamaModel(
@@ -311,7 +309,11 @@ class Bench:
             rows=self.slot_decoder(decoder, batch),
             batch_size=batch,
         )
-        return Served(model, self.arguments)
+        return ServedRequests(
+            model,
+            prompt=self.arguments.prompt,
+            size=(model.tile_size * self.arguments.tiles, model.tile_size),
+        )
 
 
 def made(arguments: argparse.Namespace, form: str) -> MllamaModel:
@@ -332,86 +334,6 @@ def made(arguments: argparse.Namespace, form: str) -> MllamaModel:
         folder=folder,
         name="random",
     )
-
-
-class Served:
-    """The model as the service asks it: prompts with images, which join while others are written.
-
-    Its texts mean nothing, so each ends at a length that is given.
-    """
-
-    def __init__(self, model: MllamaModel, arguments: argparse.Namespace) -> None:
-        self._model, self._tokens = model, arguments.tokens
-        self._size = (model.tile_size * arguments.tiles, model.tile_size)
-        self._draw = np.random.default_rng(3)
-        self._text = _text(model, arguments.prompt)
-
-    def all(self, lengths: Sequence[int]) -> None:
-        """Reports of these lengths, all asked for at once."""
-        self._write([0.0] * len(lengths), list(lengths))
-
-    def at(self, seconds: npt.NDArray[np.float64], tokens: int) -> list[float]:
-        """Seconds from request to end of reports that are asked for at these moments."""
-        return self._write(list(map(float, seconds)), [tokens] * len(seconds))
-
-    def _write(self, moments: Sequence[float], lengths: Sequence[int]) -> list[float]:
-        waiting = deque(moments)
-        left = list(lengths)
-        ended = [0.0] * len(left)
-        texts = [IncrementalText(self._model.processor.decode) for _ in left]
-        options = DecodingOptions(max_new_tokens=max(left))
-        began = time.perf_counter()
-        start = 0
-        while waiting:  # again where nothing was to be written for a while
-            time.sleep(max(0.0, began + waiting[0] - time.perf_counter()))
-
-            def more(free: int) -> list[Prompt]:
-                prompts: list[Prompt] = []
-                while waiting and len(prompts) < free:
-                    if began + waiting[0] > time.perf_counter():
-                        break
-                    waiting.popleft()
-                    prompts.append(self._prompt())
-                return prompts
-
-            first = start
-            for number, tokens, over in self._model.stream_tokens(
-                [],
-                options,
-                cancelled=lambda number, first=first: left[first + number] <= 0,
-                more=more,
-            ):
-                assert not isinstance(tokens, UserError), tokens
-                left[first + number] -= len(tokens)
-                for token in tokens:
-                    texts[first + number].append(token)
-                if over:
-                    ended[first + number] = time.perf_counter() - began
-                    start += 1
-        return [end - moment for end, moment in zip(ended, moments, strict=True)]
-
-    def _prompt(self) -> Prompt:
-        """With an image that no other prompt has."""
-        wide, high = self._size
-        grey = self._draw.integers(0, 255, (high, wide), dtype=np.uint8)
-        return Prompt(task="report", text=self._text, image=Image.fromarray(grey).convert("RGB"))
-
-
-def _text(model: MllamaModel, tokens: int) -> str:
-    """Words that make a prompt of about so many tokens."""
-    image = Image.new("RGB", (model.tile_size, model.tile_size))
-
-    def size(words: int) -> int:
-        prompt = Prompt(task="report", text="the " * words, image=image)
-        return len(model.prompt_tokens(prompt))
-
-    words = 1
-    while size(2 * words) <= tokens:
-        words *= 2
-    for step in range(words.bit_length() - 1, -1, -1):
-        if size(words + 2**step) <= tokens:
-            words += 2**step
-    return "the " * words
 
 
 def main(argv: Sequence[str] | None = None) -> int:
