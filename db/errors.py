@@ -43,3 +43,8 @@ class UnavailableError(UserError):
 
 class ForbiddenError(UserError):
     """An action on something that belongs to another caller."""
+
+
+def first_line(error: Exception) -> str:
+    """The message of an error from a library, cut to fit into one of ours."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from db.errors import NotFoundError, UserError
+from db.errors import NotFoundError, UserError, first_line
 from db.files import read_json
 from indexer.encoder.weight_files import file_sha256, local_folder
 
@@ -133,8 +133,3 @@ def stored_bits(config: "MllamaConfig | Mapping[str, Any]") -> int | None:
             "weights"
         )
     return 8 if values.get("load_in_8bit") else 4
-
-
-def first_line(error: Exception) -> str:
-    """The message of an error from a library, cut to fit into one of ours."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,6 +1,5 @@
 """Run torch modules as functions of arrays, on the CPU or a GPU."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from indexer.encoder.cuda_graph import RecordedCalls
 
 _cuda: Any = torch.cuda
 """Without types, which its streams and events lack."""
@@ -21,7 +22,7 @@ class TorchForward:
         self._module = module.to(device).eval()
         self._device = torch.device(device)
         self._copies = _cuda.Stream(device) if self._on_gpu else None
-        self._recorded = Recorded(self._rows)
+        self._recorded = RecordedCalls(self._rows, what="embedding")
 
     def __call__(self, pixels: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
         found = self._run(torch.from_numpy(pixels).to(self._device))
@@ -79,51 +80,6 @@ class TorchForward:
         with torch.inference_mode(), precision(str(self._device)):
             found = self._module(pixels)
         return found if isinstance(found, tuple) else (found,)
-
-
-class Recorded:
-    """A function of tensors on a GPU, recorded as a CUDA graph for each shape that comes again.
-
-    Queueing a recorded pass takes the processor one call instead of some hundred, one for each
-    kernel; results are the same to the bit. What cannot be recorded is computed as it is.
-    """
-
-    def __init__(self, function: Callable[..., Tensor], record: Any = None) -> None:
-        """``record``: makes a pass of some tensors that is run again by a call, for tests."""
-        self._function = function
-        self._record = record or _Pass
-        self._passes: dict[tuple[torch.Size, ...], Any] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        shapes = tuple(one.shape for one in inputs)
-        with self._lock:
-            if shapes not in self._passes:
-                self._passes[shapes] = None  # as it is: libraries choose their kernels at first
-                return self._function(*inputs)
-            if self._passes[shapes] is None:
-                try:
-                    self._passes[shapes] = self._record(self._function, inputs)
-                except RuntimeError:  # it waits for the GPU, say
-                    self._passes[shapes] = self._function
-            found: Tensor = self._passes[shapes](*inputs)
-        return found
-
-
-class _Pass:
-    """One recorded pass: new inputs are copied over those it was recorded with."""
-
-    def __init__(self, function: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> None:
-        self._inputs = [one.clone() for one in inputs]
-        self._graph = _cuda.CUDAGraph()
-        with _cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._found = function(*self._inputs)
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        for own, given in zip(self._inputs, inputs, strict=True):
-            own.copy_(given)
-        self._graph.replay()
-        return self._found.clone()
 
 
 def precision(device: str) -> Any:

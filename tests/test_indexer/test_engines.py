@@ -3,9 +3,10 @@
 import pickle
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ import torch
 from db.errors import MismatchError, UserError
 from indexer.__main__ import main
 from indexer.build import build
-from indexer.encoder.device import Recorded, TorchForward
+from indexer.encoder.cuda_graph import RecordedCalls
+from indexer.encoder.device import TorchForward
 from indexer.encoder.dual_encoder import OpenClipEncoder
 from indexer.encoder.preprocessing import PreprocessConfig
 from indexer.encoder.spec import Encoder
@@ -81,17 +83,32 @@ def test_fitted_images_get_the_vectors_of_whole_ones() -> None:
         assert np.array_equal(found, whole) and whole.shape == (19, 6)
 
 
-def test_a_pass_is_recorded_for_each_shape_that_comes_again() -> None:
+def test_a_pass_is_recorded_for_each_shape_that_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     recorded: list[tuple[int, ...]] = []
+    recording: list[bool] = []
 
-    def record(function: Callable[..., torch.Tensor], inputs: tuple[torch.Tensor, ...]) -> Any:
-        if len(inputs[0]) == 3:
+    @contextmanager
+    def graph(*_: Any, **__: Any) -> Iterator[None]:
+        recording.append(True)
+        try:
+            yield
+        finally:
+            recording.clear()
+
+    def double(one: torch.Tensor) -> torch.Tensor:
+        if not recording:
+            return 2 * one
+        if len(one) == 3:
             raise RuntimeError("this waits for the GPU")
-        recorded.append(tuple(inputs[0].shape))
-        return lambda *given: function(*given) + 100
+        recorded.append(tuple(one.shape))
+        return 2 * one + 100
 
-    double = Recorded(lambda one: 2 * one, record)
-    rows = [double(torch.ones(size)).tolist() for size in (2, 3, 2, 2, 3, 3)]
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=lambda: None))
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    calls = RecordedCalls(double, what="embedding")
+    rows = [calls(torch.ones(size)).tolist() for size in (2, 3, 2, 2, 3, 3)]
     assert rows == [[2] * 2, [2] * 3, [102] * 2, [102] * 2, [2] * 3, [2] * 3]
     assert recorded == [(2,)]
 

@@ -8,56 +8,18 @@ several times as long as running them.
 """
 
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from generator.mllama.checkpoint import first_line
+from db.errors import first_line
+from indexer.encoder.cuda_graph import RECORDING
 
 _log = logging.getLogger(__name__)
 
 Run = Callable[[Tensor, Tensor], Tensor]
 """Map tokens (rows,) and their slot (1,) to the next-token logits."""
-
-_RECORDING = threading.Lock()
-"""Recording synchronises the whole GPU first, which would break another recording."""
-
-
-class RecordedCall:
-    """A function of tensors of fixed shape, run once, then recorded, then launched as a whole.
-
-    If recording fails, it runs kernel by kernel.
-    """
-
-    def __init__(self, run: Callable[..., Tensor], inputs: Sequence[Tensor]) -> None:
-        """``inputs`` are of the shapes that every call has."""
-        self._run = run
-        self._inputs = [given.clone() for given in inputs]
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._output: Tensor | None = None
-        self._calls = 0
-
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        for held, given in zip(self._inputs, inputs, strict=True):
-            held.copy_(given)
-        self._calls += 1
-        if self._calls == 2:  # the first call loads modules, which a recording cannot
-            self._record()
-        if self._graph is None or self._output is None:
-            return self._run(*self._inputs)
-        self._graph.replay()
-        return self._output.clone()
-
-    def _record(self) -> None:
-        try:
-            graph = torch.cuda.CUDAGraph()
-            with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._output = self._run(*self._inputs)
-            self._graph = graph
-        except RuntimeError as error:
-            _log.warning("decoding continues without a CUDA graph: %s", first_line(error))
 
 
 class RecordedStep:
@@ -96,7 +58,7 @@ class RecordedStep:
         try:
             graph = torch.cuda.CUDAGraph()
             # Other threads may allocate and decode during the capture.
-            with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._logits = run(self._tokens, self._slot)
                 self._slot += 1
             self._graph = graph

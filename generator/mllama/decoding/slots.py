@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from generator.mllama.decoding.cuda_graph import RecordedCall
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.layer import Layer, rotate
 from generator.mllama.decoding.rows import CacheRow, RowDecoder, Work
 from generator.mllama.decoding.step_cache import StepCache
 from generator.mllama.vision.encoder import EncodedImage
+from indexer.encoder.cuda_graph import RecordedCall
 
 SLOT_BUCKET = 256
 """Slots that attention reads are a multiple of it."""
@@ -167,7 +167,7 @@ class SlotDecoder(RowDecoder):
             return run(*inputs)
         key = (rows, slots, image)
         if key not in self._steps:
-            self._steps[key] = RecordedCall(run, inputs)
+            self._steps[key] = RecordedCall(run, inputs, what="decoding")
         return self._steps[key](*inputs)
 
     def _step(

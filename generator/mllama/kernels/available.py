@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from generator.mllama.checkpoint import first_line
+from db.errors import first_line
 from generator.mllama.decoding.layer import Layer
 from generator.mllama.decoding.step_cache import Step
 from generator.mllama.vision.encoder import EncodedImage

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.mllama.adapter_record import TileUse
-from generator.mllama.decoding.cuda_graph import RecordedCall
 from generator.mllama.vision.tower import VisionTower
+from indexer.encoder.cuda_graph import RecordedCall
 
 _MAX_BYTES = 4e9
 """Memory that images encoded together on a GPU may take in the vision encoder, at most a quarter of
@@ -155,7 +155,7 @@ class ImageEncoder:
         key = (len(rows), tiles, mask is None)
         with self._lock:
             if key not in self._recorded:
-                self._recorded[key] = RecordedCall(self._projected, inputs)
+                self._recorded[key] = RecordedCall(self._projected, inputs, what="decoding")
             return self._recorded[key](*inputs)
 
     def _projected(self, values: Tensor, ratio_ids: Tensor, mask: Tensor | None = None) -> Tensor:

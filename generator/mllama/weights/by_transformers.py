@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 
-from db.errors import UserError
-from generator.mllama.checkpoint import first_line, read_config, stored_bits
+from db.errors import UserError, first_line
+from generator.mllama.checkpoint import read_config, stored_bits
 from generator.mllama.quantization import bitsandbytes_config, dequantize, without_compiler
 from indexer.cli.progress import quiet_loading
 
