@@ -13,7 +13,6 @@ where weights are not quantized, the same is compared but the speed.
 
 import argparse
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -79,7 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def started(arguments: argparse.Namespace, folder: Path, count: int) -> dict[str, Any]:
     """Train in so many processes: seconds of a step, losses, and the peak of one process in GB."""
     out = folder / f"adapter-of-{count}"
-    shutil.rmtree(out, ignore_errors=True)
     begun = time.monotonic()
     subprocess.run(
         [
@@ -98,16 +96,13 @@ def started(arguments: argparse.Namespace, folder: Path, count: int) -> dict[str
 
 def train(base: Path, arguments: argparse.Namespace) -> None:
     """In one of the processes: the training loop as ``finetune train`` runs it."""
-    from dataclasses import asdict
-
+    from bench.training.loop import collator
+    from bench.training.loop import train as train_on
     from finetune.adapter.backends import load_processor, load_trainable, start_backend
-    from finetune.adapter.collator import Collator, ImageCache, Rendering
+    from finetune.adapter.collator import Rendering
     from finetune.adapter.config import TrainConfig
-    from finetune.adapter.data import TrainingSet
-    from finetune.adapter.trainer import AdapterTrainer
     from finetune.training.devices import Devices
-    from finetune.training.log import memory_gb, read_log
-    from generator.mllama.adapter_record import AdapterRecord
+    from finetune.training.log import memory_gb
 
     gpu = torch.cuda.is_available()
     settings = [
@@ -120,41 +115,19 @@ def train(base: Path, arguments: argparse.Namespace) -> None:
         start_backend(config)
         given = BenchExamples.read(None)
         processor = load_processor(str(base))
-        rendering = Rendering(processor)
         count = BATCH * arguments.processes * arguments.steps
-        made = given.tokens(rendering, count, arguments.tokens)
+        made = given.tokens(Rendering(processor), count, arguments.tokens)
         trainable = load_trainable(str(base), config, devices.device)
-        side = int(processor.image_processor.size["height"])
-        images = ImageCache(
-            processor,
-            lambda number: given.canvas(number, side),
-            dtype=getattr(torch, config.precision),
-        )
-        data = TrainingSet(
-            train=made,
-            val=[],
-            collate=Collator(processor, images, pad_id=rendering.pad_id),
-            rendering=rendering,
-            tasks=["report"] * len(made),
-        )
-        record = AdapterRecord(
-            base_model=str(base), base_sha256="", prompt_version="", index_fingerprint=None,
-            encoder_sha256=None, data_sha256="", config=asdict(config), packages={},
-        )  # fmt: skip
+        collate = collator(processor, given, config.precision)
         out: Path = arguments.one
-        trainer = AdapterTrainer(
-            trainable, data, out, record, devices=devices, show=lambda line: None
-        )
-        trainer.train()
+        taken = train_on(base, trainable, processor, made, collate, out, devices=devices)
         if devices.first:
-            lines = [line for line in read_log(out / "run" / "log.jsonl") if "loss" in line]
-            tokens = BATCH * arguments.processes * arguments.tokens
-            seconds = [tokens / line["tokens_per_second"] for line in lines]
+            seconds = [step["seconds"] for step in taken]
             write_json(
                 out / "row.json",
                 {
                     "step": statistics.median(seconds[SKIPPED:] or seconds),
-                    "losses": [line["loss"] for line in lines],
+                    "losses": [step["loss"] for step in taken],
                     "peak_gb": round(memory_gb(devices.device), 2),
                 },
             )

@@ -9,9 +9,7 @@ ours replaces the attention of the vision encoder in place.
 
 import gc
 import os
-import shutil
 import statistics
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -118,51 +116,22 @@ class Bench:
     ) -> tuple[list[Step], float, float, Profile | None]:
         """The training loop as ``finetune train`` runs it; ``kept`` in a name keeps image features
         from step to step, as that does."""
+        from bench.training.loop import collator, train
         from finetune.adapter import backends
-        from finetune.adapter.collator import Collator, ImageCache, Rendering
-        from finetune.adapter.data import TrainingSet
-        from finetune.adapter.trainer import AdapterTrainer
         from finetune.training.devices import Devices
-        from finetune.training.log import read_log
-        from generator.mllama.adapter_record import AdapterRecord
 
         out = self.base.parent / f"adapter-{setup}"
-        shutil.rmtree(out, ignore_errors=True)
         if config.backend == "unsloth":
             trainable = backends.load_trainable(str(self.base), config, device())
         else:
             with patch.object(backends, "load_base", lambda *given: self._model()):
                 trainable = backends.load_trainable(str(self.base), config, device())
         loading = settle()
-        side = int(self.processor.image_processor.size["height"])
-        images = ImageCache(
-            self.processor,
-            lambda number: self.given.canvas(number, side),
-            dtype=getattr(torch, config.precision),
+        collate = collator(
+            self.processor, self.given, config.precision, numbered="kept" in setup.split("-")
         )
-        rendering = Rendering(self.processor)
-        collate = Collator(
-            self.processor, images, pad_id=rendering.pad_id, numbered="kept" in setup.split("-")
-        )
-        data = TrainingSet(
-            train=made, val=[], collate=collate, rendering=rendering, tasks=["report"] * len(made)
-        )
-        record = AdapterRecord(
-            base_model=str(self.base), base_sha256="", config=asdict(config), packages={}
-        )
-        AdapterTrainer(
-            trainable, data, out, record, devices=Devices(device=device()), show=lambda line: None
-        ).train()
-        taken = [
-            {
-                "seconds": config.batch * TOKENS / line["tokens_per_second"],
-                "waited": config.batch * TOKENS / line["tokens_per_second"] * line["wait_share"],
-                "loss": line["loss"],
-                "norm": line["grad_norm"],
-            }
-            for line in read_log(out / "run" / "log.jsonl")
-            if "loss" in line
-        ]
+        devices = Devices(device=device())
+        taken = train(self.base, trainable, self.processor, made, collate, out, devices=devices)
         peak, table = reserved_gb(), None
         if profiled:
             from finetune.adapter.trainer import make_optimizer
