@@ -19,7 +19,8 @@ other:
 - ``tower``: images of one and of all tiles, with padding tiles and without;
 - ``first_token``: image, prompt and first token, with padding tiles and without;
 - ``reports``: whole reports, image and prompt included, in static batches and as they are served,
-  where each joins the others at any step;
+  where each joins the others at any step; ``before``: static batches by torch, with padding tiles,
+  one image after the other; ``static``: by what serves, images together;
 - ``clients``: the same for many clients with outputs of many lengths;
 - ``load``: seconds from request to end at 70 % of the requests a second that are served at most,
   which come at random, beside those of a report alone.
@@ -250,23 +251,31 @@ class Bench:
             ("reports", [tokens] * batch),
             ("clients", [int(one) for one in np.clip(several, 2, tokens)]),
         ):
+            before = self.seconds(partial(self._static, lengths, batch, as_before=True), 1)
             static = self.seconds(partial(self._static, lengths, batch), 1)
             served = self.seconds(partial(self.served(batch).all, lengths), 1)
             yield {
                 "part": part,
                 "batch": batch,
                 "reports": len(lengths),
+                "before_per_s": round(len(lengths) / before, 3),
                 "static_per_s": round(len(lengths) / static, 3),
                 "served_per_s": round(len(lengths) / served, 3),
-                "times_as_many": round(static / served, 2),
+                "times_before": round(before / served, 2),
+                "times_static": round(static / served, 2),
             }
 
-    def _static(self, lengths: Sequence[int], batch: int) -> None:
+    def _static(self, lengths: Sequence[int], batch: int, *, as_before: bool = False) -> None:
         """A batch ends with its longest report."""
-        decoder = self.decoder("all")
+        decoder = self.decoder("all", kernels=False) if as_before else self.decoder("real")
         for start in range(0, len(lengths), batch):
             some = lengths[start : start + batch]
-            image = decoder.encode_image(self.pixels(self.arguments.tiles, len(some)))
+            pixels = self.pixels(self.arguments.tiles, 1 if as_before else len(some))
+            image = decoder.encode_image(pixels)
+            if as_before:
+                for _ in some[1:]:
+                    image = decoder.encode_image(pixels)
+                image = image.rows(torch.zeros(len(some), dtype=torch.long, device=self.device))
             options = DecodingOptions(max_new_tokens=max(some))
             left = np.array(some)
             checks = [partial(_ended, left, number) for number in range(len(some))]
