@@ -18,7 +18,7 @@ from db.errors import first_line
 
 _log = logging.getLogger(__name__)
 
-RECORDING = threading.Lock()
+_RECORDING = threading.Lock()
 """Recording synchronises the whole GPU first, which would break another recording."""
 
 
@@ -37,6 +37,10 @@ class RecordedCall:
         self._output: Tensor | None = None
         self._calls = 0
 
+    @property
+    def recorded(self) -> bool:
+        return self._graph is not None
+
     def __call__(self, *inputs: Tensor) -> Tensor:
         for held, given in zip(self._inputs, inputs, strict=True):
             held.copy_(given)
@@ -51,7 +55,7 @@ class RecordedCall:
     def _record(self) -> None:
         try:
             graph = torch.cuda.CUDAGraph()
-            with RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._output = self._run(*self._inputs)
             self._graph = graph
         except RuntimeError as error:

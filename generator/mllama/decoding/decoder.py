@@ -18,6 +18,7 @@ implementation, they get nothing from cross-attention, and there are no padding 
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,13 +26,13 @@ import torch
 from torch import Tensor, nn
 
 from generator.mllama.adapter_record import TileUse
-from generator.mllama.decoding.cuda_graph import RecordedStep
 from generator.mllama.decoding.key_value_cache import DecoderState, attend, put
 from generator.mllama.decoding.layer import Layer, MakeLinear
 from generator.mllama.decoding.step_cache import Step, StepCache
 from generator.mllama.decoding.token_tree import TokenTree
 from generator.mllama.kernels.available import decoding_step, kernel_layers
 from generator.mllama.vision.encoder import EncodedImage, ImageEncoder, Pixels
+from indexer.encoder.cuda_graph import RecordedCall
 
 
 class Decoder:
@@ -109,9 +110,11 @@ class Decoder:
     def decode_step(self, state: DecoderState, tokens: Tensor) -> Tensor:
         """Append one token per row, (rows,); return the next logits, (rows, vocabulary)."""
         if self.records:
+            slot = torch.full((1,), state.used, device=self.device)  # which waits for no other step
             if state.recorded is None:
-                state.recorded = RecordedStep(tokens, state.used)
-            logits = state.recorded(tokens, partial(self._step_at, state))
+                run = partial(self._step_at, replace(state))  # of no cycle, which would keep caches
+                state.recorded = RecordedCall(run, [tokens, slot], what="decoding")
+            logits = state.recorded(tokens, slot)
             state.used += 1
             return logits
         positions = state.lengths + (state.used - state.longest)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
-from generator.mllama.decoding.cuda_graph import RecordedStep
 from generator.mllama.vision.encoder import EncodedImage
+from indexer.encoder.cuda_graph import RecordedCall
 
 
 @dataclass(kw_only=True)
@@ -21,7 +21,7 @@ class DecoderState:
     """Slots that hold a token or padding; the next token goes into this one."""
     filled: Tensor | None  # (rows, slots), False for padding; None where all lengths are equal
     image: EncodedImage | None
-    recorded: RecordedStep | None = None
+    recorded: RecordedCall | None = None
     turns: tuple[Tensor, Tensor] | None = None
     """Cosines and sines of all positions, (slots, head size), for steps by kernels."""
 

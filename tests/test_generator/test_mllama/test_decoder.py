@@ -1,5 +1,7 @@
 """Our decoding against ``generate`` of transformers, on a tiny model with random weights."""
 
+import gc
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -147,6 +149,22 @@ def test_a_step_of_fixed_shape_gives_the_same_tokens(
     assert {record.message.split(":")[0] for record in caplog.records} == {
         "decoding continues without a CUDA graph"
     }
+
+
+def test_caches_of_recorded_steps_are_freed_with_their_state(folder: Path) -> None:
+    """Without waiting for the garbage collector: they may fill a GPU."""
+    recording = Decoder(model_of(folder), records=True)
+    state, logits = recording.prefill([[5, 6, 7]], None, room=4)
+    for _ in range(3):
+        logits = recording.decode_step(state, logits.argmax(dim=-1))
+    cache = weakref.ref(state.keys[0])
+    gc.collect()
+    gc.disable()
+    try:
+        del state
+        assert cache() is None
+    finally:
+        gc.enable()
 
 
 def test_rows_that_are_kept_go_on_in_steps_of_fixed_shape(
