@@ -211,8 +211,8 @@ class _evaluating:  # noqa: N801
 def make_optimizer(weights: list[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
     settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.optimizer == "adamw8bit":
-        from bitsandbytes import optim
+        from finetune.training.adamw8bit import AdamW8bitAhead
 
-        adamw: Any = optim
-        return adamw.AdamW8bit(weights, **settings)  # type: ignore[no-any-return]
+        adamw: Any = AdamW8bitAhead
+        return adamw(weights, **settings)  # type: ignore[no-any-return]
     return torch.optim.AdamW(weights, **settings)
