@@ -64,23 +64,23 @@ class VisionTower:
         padding = -patches % 8
         hidden = functional.pad(hidden, (0, 0, 0, padding))
         padded = patches + padding
-        where: _Where = (tiles, patches, padded)
+        where: _Where = tiles * patches
+        order = _Order(tiles, patches, behind=tile_mask is None)
         if tile_mask is not None:
             where = self._mask(tile_mask, patches, padded)
-        hidden = hidden.view(rows, -1, width)
+        hidden = order.tokens(hidden)
         inner = []
         for number, layer in enumerate(vision.transformer.layers):
             hidden = run(self._layer, layer, hidden, where)
             if number in self._inner:
                 inner.append(hidden)
-        hidden = vision.layernorm_post(hidden).view(rows, tiles, -1, width)
+        hidden = order.tiles(vision.layernorm_post(hidden))
         hidden = self._with_tiles(vision.post_tile_positional_embedding, hidden, ratio_ids)
-        hidden = hidden.view(rows, -1, width)
+        hidden = order.tokens(hidden)
         for layer in vision.global_transformer.layers:
             hidden = run(self._layer, layer, hidden, where)
-        between = torch.stack(inner, dim=-1)
-        parts = [part.view(rows, tiles, padded, -1) for part in (hidden, between)]
-        return torch.cat([part[:, :, :patches] for part in parts], dim=-1)
+        parts = (order.patches(hidden), order.patches(torch.stack(inner, dim=-1).flatten(2)))
+        return torch.cat(parts, dim=-1)
 
     @property
     def _kind(self) -> torch.dtype:
@@ -132,9 +132,10 @@ class VisionTower:
         )
         if isinstance(where, Tensor):
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=where)
+            mixed = mixed.transpose(1, 2)
         else:
             mixed = _without_mask(query, key, value, where)
-        output: Tensor = attention.o_proj(mixed.transpose(1, 2).reshape(rows, tokens, -1))
+        output: Tensor = attention.o_proj(mixed.reshape(rows, tokens, -1))
         return output
 
 
@@ -146,20 +147,47 @@ def _call(function: Callable[..., Tensor], *given: Any) -> Tensor:
     return function(*given)
 
 
-_Where = Tensor | tuple[int, int, int]
-"""A mask, or the numbers of tiles, of patches in each and of these with padding."""
+_Where = Tensor | int
+"""A mask, or how many tokens come before those that are padding."""
 
 
-def _without_mask(query: Tensor, key: Tensor, value: Tensor, where: tuple[int, int, int]) -> Tensor:
-    """Attention, (rows, heads, tokens, size), in which padding does not attend to padding."""
-    tiles, patches, _ = where
+class _Order:
+    """Patches tile by tile, or those that are padding ``behind`` those of all tiles, so that
+    attention can take the one or the other kind without a copy."""
 
-    def split(part: Tensor) -> Tensor:
-        rows, heads, _, size = part.shape
-        return part.reshape(rows, heads, tiles, -1, size)
+    def __init__(self, tiles: int, patches: int, *, behind: bool) -> None:
+        self._tiles, self._patches, self._behind = tiles, patches, behind
 
-    real_key, real_value = (split(part)[:, :, :, :patches].flatten(2, 3) for part in (key, value))
-    real, padding = (part.flatten(2, 3) for part in split(query).tensor_split([patches], dim=3))
-    seen = functional.scaled_dot_product_attention(real, key, value)
-    rest = functional.scaled_dot_product_attention(padding, real_key, real_value)
-    return torch.cat([split(seen), split(rest)], dim=3).flatten(2, 3)
+    def tokens(self, hidden: Tensor) -> Tensor:
+        """(rows, tokens, width) of (rows, tiles, patches with padding, width)."""
+        if not self._behind:
+            return hidden.flatten(1, 2)
+        parts = hidden.tensor_split([self._patches], dim=2)
+        return torch.cat([part.flatten(1, 2) for part in parts], dim=1)
+
+    def tiles(self, hidden: Tensor) -> Tensor:
+        """Back again."""
+        if not self._behind:
+            return self._split(hidden)
+        parts = hidden.tensor_split([self._tiles * self._patches], dim=1)
+        return torch.cat([self._split(part) for part in parts], dim=2)
+
+    def patches(self, hidden: Tensor) -> Tensor:
+        """(rows, tiles, patches, width), without padding."""
+        if not self._behind:
+            return self.tiles(hidden)[:, :, : self._patches]
+        return self._split(hidden[:, : self._tiles * self._patches])
+
+    def _split(self, hidden: Tensor) -> Tensor:
+        return hidden.view(len(hidden), self._tiles, -1, hidden.shape[-1])
+
+
+def _without_mask(query: Tensor, key: Tensor, value: Tensor, real: int) -> Tensor:
+    """Attention of (rows, heads, tokens, size), (rows, tokens, heads, size), in which padding,
+    behind ``real`` tokens, does not attend to padding."""
+    seen = functional.scaled_dot_product_attention(query[:, :, :real], key, value)
+    if query.shape[2] == real:
+        return seen.transpose(1, 2)
+    keys, values = key[:, :, :real], value[:, :, :real]
+    rest = functional.scaled_dot_product_attention(query[:, :, real:], keys, values)
+    return torch.cat([seen.transpose(1, 2), rest.transpose(1, 2)], dim=1)
