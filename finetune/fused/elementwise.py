@@ -34,6 +34,16 @@ def norm_backward(
     return (dhidden.float() + through).to(hidden.dtype)
 
 
+def head_norm(heads: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """RMS norm of each head of (rows, tokens, heads, size)."""
+    return norm(heads, weight, eps)
+
+
+def head_norm_backward(heads: Tensor, weight: Tensor, eps: float, dnormed: Tensor) -> Tensor:
+    """The gradient of ``heads``."""
+    return norm_backward(heads, weight, eps, dnormed, torch.zeros_like(dnormed))
+
+
 def gated(gate_up: Tensor) -> Tensor:
     """SiLU of the first half of (tokens, 2 * width) times the second half."""
     gate, up = gate_up.chunk(2, dim=-1)
@@ -75,6 +85,8 @@ class Kernels:
 
         self.norm: Callable[..., Tensor] = made(norm)
         self.norm_backward: Callable[..., Tensor] = made(norm_backward)
+        self.head_norm: Callable[..., Tensor] = made(head_norm)
+        self.head_norm_backward: Callable[..., Tensor] = made(head_norm_backward)
         self.gated: Callable[..., Tensor] = made(gated)
         self.gated_backward: Callable[..., tuple[Tensor, Tensor]] = made(gated_backward)
         self.rotate: Callable[..., Tensor] = made(rotate)

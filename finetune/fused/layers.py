@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn, split_with_sizes
 
 from finetune.fused.attention import ImagePlaces, attend_image, attend_text
-from finetune.fused.elementwise import Kernels, norm
+from finetune.fused.elementwise import Kernels
 from finetune.fused.linear import JointLinear, Scratch
 
 
@@ -264,13 +264,29 @@ class CrossLayer(TextLayer):
         assert batch.places is not None
         asked = self._split(query, batch.rows)
         keys, values = (self._split(part, batch.rows) for part in pairs.chunk(2, dim=-1))
-        asked = norm(asked, self._q_norm.weight, self._q_norm.variance_epsilon)
-        keys = norm(keys, self._k_norm.weight, self._k_norm.variance_epsilon)
+        apply: Any = _HeadNorm.apply
+        asked = apply(asked, self._q_norm, self._kernels)
+        keys = apply(keys, self._k_norm, self._kernels)
         return attend_image(asked, keys, values, batch.places)
 
     def _split(self, projected: Tensor, rows: int) -> Tensor:
         tokens = len(projected) // rows
         return projected.view(rows, tokens, -1, self._size)
+
+
+class _HeadNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, heads: Tensor, head_norm: Any, kernels: Kernels) -> Tensor:
+        ctx.save_for_backward(heads)
+        ctx.norm, ctx.kernels = head_norm, kernels
+        return kernels.head_norm(heads.detach(), head_norm.weight, head_norm.variance_epsilon)
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> Any:
+        (heads,) = ctx.saved_tensors
+        weight, eps = ctx.norm.weight, ctx.norm.variance_epsilon
+        found = ctx.kernels.head_norm_backward(heads.detach(), weight, eps, given[0])
+        return found, None, None
 
 
 class _Run(torch.autograd.Function):

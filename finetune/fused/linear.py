@@ -7,18 +7,23 @@ dinputs, gradients = joint.backward(inputs, inner, doutputs)
 The weights W of all layers stand below each other, A of all of their LoRA too, and B is a matrix of
 blocks: then outputs = inputs W' + (inputs A') B' for all layers at once. W in 4 bits is dequantized
 into a buffer that all layers of the model share, so a product with it runs before the next one.
+Where there are more outputs than inputs, B stands beside W there, and [inputs, inputs A'] [W, B]'
+is one product: adding to wide outputs would cost a sixth of it.
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn, split_with_sizes
 
-from finetune.fused.nf4 import dequantize_into
+from generator.mllama.kernels.weights import Nf4Weight
 
 _ADAPTER = "default"
 """The name peft gives an adapter."""
+_ALIGNED = 8
+"""Columns that B beside W is a multiple of: rows of both begin at multiples of 16 bytes."""
 
 
 class Scratch:
@@ -68,6 +73,7 @@ class JointLinear:
         self.inputs = int(self._bases[0].in_features)
         self.outputs = sum(self.sizes)
         self._dense = self._joined()
+        self._stored: list[Nf4Weight] = []
         self._pairs: list[tuple[nn.Parameter, nn.Parameter]] = []
         self._places: list[tuple[slice, slice]] = []
         """Of each pair: rows of ``outputs``, and of all ranks."""
@@ -87,6 +93,11 @@ class JointLinear:
         device = self._bases[0].weight.device
         self._a = torch.zeros(rank, self.inputs, dtype=dtype, device=device)
         self._b = torch.zeros(self.outputs, rank, dtype=dtype, device=device)
+        self._beside = 0
+        if self._dense is None:
+            self._stored = _stored(self._bases) if device.type == "cuda" else []
+            if self.outputs > self.inputs:
+                self._beside = -(-rank // _ALIGNED) * _ALIGNED
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -107,18 +118,39 @@ class JointLinear:
 
     def weight(self) -> Tensor:
         """(outputs, inputs), until another of the same buffer is asked for."""
+        return self._whole()[:, : self.inputs]
+
+    def _whole(self) -> Tensor:
+        """(outputs, inputs + columns of B), of which some may be 0."""
         if self._dense is not None:
             return self._dense
         like = self._bases[0].weight
-        shape = (self.outputs, self.inputs)
+        shape = (self.outputs, self.inputs + self._beside)
         buffer, written = self._scratch.take(self._buffer, self, shape, like, self._dtype)
         if not written:  # frozen weights: what is there is right
-            for base, part in zip(self._bases, split_with_sizes(buffer, self.sizes), strict=True):
-                if type(base) is nn.Linear:
-                    part.copy_(base.weight)
-                else:
-                    dequantize_into(base.weight, part)
+            self._write(buffer[:, : self.inputs])
+            if self._beside:
+                ranks = self._b.shape[1]
+                buffer[:, self.inputs : self.inputs + ranks].copy_(self._b)
+                buffer[:, self.inputs + ranks :].zero_()
         return buffer
+
+    def _write(self, weight: Tensor) -> None:
+        if self._stored:
+            from generator.mllama.kernels.products import dequantize_into
+
+            sizes = [stored.outputs for stored in self._stored]
+            for stored, part in zip(self._stored, split_with_sizes(weight, sizes), strict=True):
+                dequantize_into(stored, part)
+            return
+        for base, part in zip(self._bases, split_with_sizes(weight, self.sizes), strict=True):
+            if type(base) is nn.Linear:
+                part.copy_(base.weight)
+            else:
+                from bitsandbytes.functional import dequantize_4bit
+
+                stored = base.weight
+                part.copy_(dequantize_4bit(stored.data, stored.quant_state).view_as(part))
 
     def forward(
         self, inputs: Tensor, residual: Tensor | None = None, factor: float = 1.0
@@ -127,9 +159,16 @@ class JointLinear:
         (tokens, ranks) for `backward`.
         """
         inner = inputs @ self._a.t()
-        outputs = inputs @ self.weight().t()
-        if inner.shape[1]:
-            outputs.addmm_(inner, self._b.t())
+        if self._beside:
+            both = inputs.new_empty(len(inputs), self.inputs + self._beside)
+            both[:, : self.inputs].copy_(inputs)
+            both[:, self.inputs : self.inputs + inner.shape[1]].copy_(inner)
+            both[:, self.inputs + inner.shape[1] :].zero_()
+            outputs = both @ self._whole().t()
+        else:
+            outputs = inputs @ self.weight().t()
+            if inner.shape[1]:
+                outputs.addmm_(inner, self._b.t())
         if residual is not None:
             # last: in bfloat16 the little that LoRA adds would be rounded away beside the residual
             outputs = torch.add(residual, outputs, alpha=factor)
@@ -184,6 +223,19 @@ class JointLinear:
         for base, part in zip(self._bases, split_with_sizes(joined, self.sizes), strict=True):
             base.weight = nn.Parameter(part, requires_grad=False)
         return joined
+
+
+def _stored(bases: Sequence[Any]) -> list[Nf4Weight]:
+    """The NF4 weights of all layers, as one where they can be, whose bytes theirs become views of;
+    none for weights that the kernel does not read."""
+    if find_spec("triton") is None or any(type(base) is nn.Linear for base in bases):
+        return []
+    weights = [Nf4Weight.of(base) for base in bases]
+    found = [weight for weight in weights if weight is not None]
+    if len(found) < len(weights):
+        return []
+    whole = Nf4Weight.joined(found, bases) if len(found) > 1 else None
+    return found if whole is None else [whole]
 
 
 def fits(layer: Any) -> bool:

@@ -1,21 +1,18 @@
 """The parts that a written-out training step is made of, each alone."""
 
-import os
-import subprocess
-import sys
 from typing import Any
 
+import bitsandbytes
 import pytest
 import torch
-from torch import Tensor
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
 
 from finetune.adapter.backends import load_trainable
 from finetune.fused import elementwise
 from finetune.fused.elementwise import Kernels
 from finetune.fused.image_features import _Kept
 from finetune.fused.linear import JointLinear, Scratch
-from finetune.fused.nf4 import dequantize_into
-from tests.conftest import ROOT
 from tests.support.models.training import CONFIG, quiet, tiny_base
 
 pytestmark = quiet
@@ -57,6 +54,10 @@ def test_backward_functions_are_the_gradients_of_forward_functions() -> None:
     elementwise.norm(hidden, weight, 1e-5).backward(d)
     got = elementwise.norm_backward(hidden.detach(), weight, 1e-5, d, torch.ones(5, 8))
     torch.testing.assert_close(got - 1, hidden.grad, **CLOSE)
+    heads, dheads = made(2, 3, 4, 8, grad=True), made(2, 3, 4, 8)
+    elementwise.head_norm(heads, weight, 1e-5).backward(dheads)
+    got = elementwise.head_norm_backward(heads.detach(), weight, 1e-5, dheads)
+    torch.testing.assert_close(got, heads.grad, **CLOSE)
     gate_up = made(5, 16, grad=True)
     gated = elementwise.gated(gate_up)
     gated.backward(d)
@@ -93,38 +94,30 @@ def test_features_that_do_not_fit_are_dropped_longest_unused_first() -> None:
     assert 4 not in kept
 
 
-def test_stored_weights_are_dequantized_as_by_bitsandbytes() -> None:
-    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
-
-    packed, state = quantize_4bit(torch.randn(96, 64), quant_type="nf4", compress_statistics=True)
-    weight: Any = packed
-    weight.quant_state = state
-    buffer = torch.full((96, 64), torch.nan)
-    dequantize_into(weight, buffer)
-    assert torch.equal(buffer, dequantize_4bit(packed, state))
-
-
-KERNEL = """
-import torch
-from bitsandbytes.functional import dequantize_4bit, quantize_4bit
-from finetune.fused import nf4
-if nf4.triton is None:
-    raise SystemExit("no triton")
-nf4._BYTES = 64
-for shape in ((96, 64), (300, 64), (33, 128)):
-    packed, state = quantize_4bit(torch.randn(shape), quant_type="nf4", compress_statistics=True)
-    found = torch.full(shape, torch.nan)
-    nf4._launch(packed, state, found)
-    assert torch.equal(found, dequantize_4bit(packed, state)), shape
-"""
-
-
-def test_the_kernel_for_stored_weights_gives_the_same_values() -> None:
-    """Through Triton's interpreter, which wants a process of its own."""
-    pytest.importorskip("triton")
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", KERNEL],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("outputs", [96, 40])
+def test_stored_weights_and_lora_give_the_outputs_of_peft(outputs: int) -> None:
+    """With more outputs than inputs LoRA stands beside the weights, and its rank is no eight."""
+    torch.manual_seed(0)
+    layers: Any = nn.ModuleList(
+        bitsandbytes.nn.Linear4bit(64, size, bias=False, compute_dtype=torch.float32)
+        for size in (outputs, 24)
+    )
+    model: Any = get_peft_model(
+        nn.ModuleDict({"layers": layers}).to("cpu"),
+        LoraConfig(r=3, lora_alpha=5, target_modules=["0", "1"], init_lora_weights=False),
+    )
+    adapted = list(model.base_model.model["layers"])
+    joint = JointLinear(adapted, Scratch(), "a", torch.float32)
+    assert joint.outputs > joint.inputs or outputs == 40
+    for to, given in joint.casts():
+        to.copy_(given)
+    joint.scale()
+    inputs, doutputs = torch.randn(5, 64, requires_grad=True), torch.randn(5, outputs + 24)
+    expected = torch.cat([layer(inputs) for layer in adapted], dim=1)
+    expected.backward(doutputs)
+    found, inner = joint.forward(inputs.detach())
+    torch.testing.assert_close(found, expected.detach(), **CLOSE)
+    dinputs, gradients = joint.backward(inputs.detach(), inner, doutputs)
+    torch.testing.assert_close(dinputs, inputs.grad, **CLOSE)
+    for weight, gradient in zip(joint.parameters, gradients, strict=True):
+        torch.testing.assert_close(gradient, weight.grad, **CLOSE)

@@ -107,6 +107,17 @@ def weight_of(outputs: int, inputs: int, *, nf4: bool) -> Weight:
     return weight
 
 
+def test_values_are_written_into_rows_that_lie_apart() -> None:
+    """Of a weight that is no whole number of programs."""
+    weight = weight_of(72, 128, nf4=True)
+    assert isinstance(weight, Nf4Weight)
+    whole = torch.full((72, 144), torch.nan)
+    products.dequantize_into(weight, whole[:, :128])
+    assert torch.equal(whole[:, :128], weight.dequantized()) and whole[:, 128:].isnan().all()
+    with pytest.raises(ValueError, match="no place for 72 x 128"):
+        products.dequantize_into(weight, whole)
+
+
 GEMV, SPLIT_GEMV, DOT = Blocks(False, 4, 512), Blocks(False, 4, 128, 2), Blocks(True, 64, 256, 2)
 
 

@@ -35,7 +35,7 @@ POINTERS = {
     "table": "*i32", "lora_in": "*fp32", "out": "*fp32", "mixed": "*fp32", "maxima": "*fp32",
     "sums": "*fp32", "parts": "*fp32", "lengths": "*i64", "begin": "*i64", "slots": "*i64",
     "active": "*u8", "first": "i32", "second": "i32", "rows": "i32", "key_stride": "i32",
-    "chunks": "i32", "width": "i32", "epsilon": "fp32", "scale": "fp32",
+    "chunks": "i32", "granules": "i32", "width": "i32", "epsilon": "fp32", "scale": "fp32",
 }  # fmt: skip
 """Types of arguments; bfloat16 where none is given."""
 PRODUCT = {"OUTPUTS": 1024, "INPUTS": 4096, "ROWS": 2, "RANK": 16, "SPLITS": 1}
@@ -75,7 +75,12 @@ HEADS = {"HEADS": 32, "KEY_HEADS": 8, "SIZE": 128}
         ),
         ("layers", "combine", {"out": "*bf16"}, {**HEADS, "BLOCK": 16}),
         ("layers", "rotate", {}, {"HEADS": 40, "SIZE": 128, "BLOCK": 64}),
-        ("nf4", "dequantize", {"out": "*bf16"}, {"BLOCK": 4096}),
+        (
+            "nf4",
+            "dequantize",
+            {"out": "*bf16"},
+            {"INPUTS": 4096, "STRIDE": 4128, "BLOCK": 4096},
+        ),
     ],
 )
 def test_kernels_compile_for_a_gpu_that_is_not_here(

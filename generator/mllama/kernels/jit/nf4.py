@@ -131,15 +131,20 @@ def scales_of(absmax, nested, offset, code, block):
 @triton.jit
 def dequantize(
     weight, absmax, nested, offset, code, table, out,
-    BLOCK: tl.constexpr,
+    granules, INPUTS: tl.constexpr, STRIDE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """NF4 -> the type of ``out``, BLOCK values a program; a whole number of programs."""
+    """NF4 -> the type of ``out``, whose rows of INPUTS values begin STRIDE apart; BLOCK values a
+    program. ``granules`` of 32 values there are in all, each within one row."""
     lanes = lane_table(table)
     granule = tl.program_id(0) * (BLOCK // 32) + tl.arange(0, BLOCK // 32)
+    inside = granule < granules
+    granule = tl.where(inside, granule, 0)
     place = granule.to(tl.int64)[:, None] * 16 + tl.arange(0, 16)[None, :]
     packed = tl.load(weight + place)
     scale = scales_of(absmax, nested, offset, code, granule // 2)[:, None]
     high, low = values_of(packed, table, lanes)
     values = tl.reshape(tl.join(high * scale, low * scale), [BLOCK // 32, 32])
-    where = granule.to(tl.int64)[:, None] * 32 + tl.arange(0, 32)[None, :]
-    tl.store(out + where, values.to(out.dtype.element_ty))
+    row = granule // (INPUTS // 32)
+    column = granule % (INPUTS // 32) * 32
+    where = (row.to(tl.int64) * STRIDE + column)[:, None] + tl.arange(0, 32)[None, :]
+    tl.store(out + where, values.to(out.dtype.element_ty), mask=inside[:, None])
