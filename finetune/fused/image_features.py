@@ -21,8 +21,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
+from finetune.fused.recorded import RecordedPasses
 from generator.mllama.adapter_record import TileUse
 from generator.mllama.vision.tower import VisionTower
+from indexer.encoder.cuda_graph import RecordedCalls
 
 NUMBERS = "image_numbers"
 """The key of a batch, (rows,): which image of the data each row has."""
@@ -52,13 +54,22 @@ class ImageFeatures:
         checkpointing: bool,
         autocast: Callable[[], AbstractContextManager[Any]],
         limit: int | None = None,
+        passes: RecordedPasses | None = None,
     ) -> None:
         """``model`` is an ``MllamaForConditionalGeneration``, with LoRA or without; ``limit`` is
-        how many bytes of features are kept, by default a share of the free memory."""
+        how many bytes of features are kept, by default a share of the free memory. A frozen
+        encoder is recorded too, and shares the memory of ``passes``."""
         self._model = model
         self._tiles, self._trained, self._autocast = tiles, trained, autocast
         self._checkpointing = checkpointing
         self._tower = VisionTower(model.model.vision_model, model.config.vision_config)
+        self._passes = passes
+        self._recorded: Callable[..., Tensor] | None = None
+        device = model.model.language_model.embed_tokens.weight.device
+        if passes is not None and not trained and device.type == "cuda":
+            self._recorded = RecordedCalls(
+                self._real, what="the vision encoder", where=passes.where(device)
+            )
         vision = model.model.vision_model
         kinds = {w.dtype for w in vision.parameters() if w.is_floating_point()}
         self._mixed = trained or tiles == "all" or len(kinds) > 1
@@ -116,14 +127,27 @@ class ImageFeatures:
             values, ratios, masks = values[rows], ratios[rows], masks[rows]
         if not tiles:
             encoder = self._model.model.vision_model
-            states: Tensor = encoder(
-                pixel_values=values, aspect_ratio_ids=ratios, aspect_ratio_mask=masks
-            ).last_hidden_state
+            with self._memory(values.device):
+                states: Tensor = encoder(
+                    pixel_values=values, aspect_ratio_ids=ratios, aspect_ratio_mask=masks
+                ).last_hidden_state
             return states[:, 0]
+        if self._recorded is not None:
+            return self._recorded(values[:, 0, :tiles], ratios[:, 0])
+        return self._real(values[:, 0, :tiles], ratios[:, 0])
+
+    def _real(self, values: Tensor, ratios: Tensor) -> Tensor:
+        """Of images whose tiles are all in use."""
         run = None
         if self._checkpointing and torch.is_grad_enabled():
             run = partial(checkpoint, use_reentrant=False)
-        return self._tower.states(values[:, 0, :tiles], ratios[:, 0], None, run)
+        with self._memory(values.device):
+            return self._tower.states(values, ratios, None, run)
+
+    def _memory(self, device: torch.device) -> AbstractContextManager[None]:
+        if self._passes is None or self._trained:
+            return nullcontext()
+        return self._passes.memory(device)
 
 
 class _Kept:

@@ -5,16 +5,24 @@ loss, gradients = passes(work, compute, before)         # compute(work), or its 
 
 A step at 11 billion weights is some five thousand kernels, which Python launches more slowly than
 a fast GPU runs them. A graph needs fixed shapes and addresses: its inputs are copied into place,
-and what it returns is valid until the next call. All graphs share one pool of memory.
+and what it returns is valid until the next call. All graphs share one pool of memory, and what else
+a step computes can be in it too:
+
+with passes.memory(device):                             # nothing of it outlives the next replay
+    features = encode(images)
 """
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from indexer.encoder.cuda_graph import RECORDING
 
 if TYPE_CHECKING:
     from finetune.fused.step import FusedBatch
@@ -41,6 +49,8 @@ class RecordedPasses:
         self._seen: Counter[Hashable] = Counter()
         self._held: dict[Hashable, _Recording] = {}
         self._pool: Any = None
+        self._stream: Any = None
+        """Memory is used again on the stream where it was used before."""
 
     def __call__(
         self,
@@ -48,14 +58,16 @@ class RecordedPasses:
         compute: Callable[["FusedBatch"], Result],
         before: Callable[[], None],
     ) -> Result:
-        """``before`` is called before ``compute``, which must then depend on nothing earlier."""
+        """``before`` is called before ``compute``, which must then depend on nothing earlier, and
+        change nothing but what it returns and buffers of its own."""
         key = self._key(work)
         self._seen[key] += 1
         recording = self._held.get(key)
         if recording is None:
             before()
             if self._seen[key] == 1 or len(self._held) >= MOST:
-                return compute(work)
+                with self.memory(work.hidden.device):
+                    return compute(work)
             recording = self._held[key] = self._record(work, compute)
         for place, given in zip(recording.inputs, _inputs(work), strict=True):
             place.copy_(given)
@@ -74,18 +86,42 @@ class RecordedPasses:
             answers=replace(work.answers, places=places, aims=aims, shares=shares),
         )
         graph = torch.cuda.CUDAGraph()
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
+        where: Any = self.where(work.hidden.device)
+        gc.collect()  # the first pass may have left cycles that hold memory
         # threads that prepare batches may go on meanwhile
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+        with (
+            RECORDING,
+            torch.cuda.graph(graph, capture_error_mode="thread_local", **where),
+        ):
             result = compute(fixed)
         return _Recording(graph, inputs, fixed, result)
+
+    def where(self, device: torch.device) -> dict[str, Any]:
+        """The pool and the stream of every recording, as ``torch.cuda.graph`` takes them."""
+        if self._pool is None:
+            stream: Any = torch.cuda.Stream
+            self._pool, self._stream = torch.cuda.MemPool(), stream(device)
+        return {"pool": self._pool.id, "stream": self._stream}
+
+    @contextmanager
+    def memory(self, device: torch.device) -> Iterator[None]:
+        """Compute in the memory of the graphs; replays overwrite what is left there."""
+        if device.type != "cuda" or torch.cuda.is_current_stream_capturing():
+            yield
+            return
+        self.where(device)
+        current = torch.cuda.current_stream(device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream), torch.cuda.use_mem_pool(self._pool, device):
+            yield
+        current.wait_stream(self._stream)
 
     @staticmethod
     def _key(work: "FusedBatch") -> Hashable:
         places = work.batch.places
         image = None if places is None else (*places.image_at, *places.patches)
-        return (*(given.shape for given in _inputs(work)), work.batch.rows, image)
+        adapter = tuple(weight.data_ptr() for weight in work.parameters)
+        return (*(given.shape for given in _inputs(work)), work.batch.rows, image, adapter)
 
 
 def _inputs(work: "FusedBatch") -> list[Tensor]:

@@ -12,7 +12,7 @@ answers alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,31 +101,40 @@ class FusedStep:
         ]
         self._linears: list[JointLinear] = [one for layer in self.layers for one in layer.linears]
         self._head = OutputHead(text.norm, JointLinear([model.lm_head], scratch, "large", dtype))
+        self._recorded = RecordedPasses() if graphs else None
         self._features = ImageFeatures(
             model,
             tiles=tiles,
             trained=vision,
             checkpointing=checkpointing,
             autocast=autocast,
+            passes=self._recorded,
         )
         self._checkpointing, self._memory = checkpointing, memory
-        self._recorded = RecordedPasses() if graphs else None
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean cross-entropy over the labelled tokens of a batch of `Collator`."""
         found = self._features(batch) if "pixel_values" in batch else None
-        self._cast()
         self._scratch.forget()
         work = self._work(batch["input_ids"], batch["labels"], found)
         if not torch.is_grad_enabled():
-            return cross_entropy(self._forward(work), work.answers, self._head, gradient=False)[0]
+            self._cast()
+            with self._passing(work.hidden.device):
+                hidden = self._forward(work)
+                value = cross_entropy(hidden, work.answers, self._head, gradient=False)[0]
+            return value.clone()
         trains_image = work.image is not None and work.image.requires_grad
         if trains_image or self._dtype == torch.float16:
             # gradients of an image go on through its encoder; float16 wants them scaled throughout
+            self._cast()
             return answer_cross_entropy(self._forward(work), work.answers, self._head)
         apply: Any = _BothPasses.apply
         loss: Tensor = apply(self, work, *work.parameters)
         return loss
+
+    def _passing(self, device: torch.device) -> AbstractContextManager[None]:
+        """Memory for what is needed until the passes of a batch are done."""
+        return nullcontext() if self._recorded is None else self._recorded.memory(device)
 
     @torch.no_grad()
     def _cast(self) -> None:
@@ -197,6 +206,7 @@ class FusedStep:
 
     @torch.no_grad()
     def _both_passes(self, work: FusedBatch) -> tuple[Tensor, list[Tensor]]:
+        self._cast()
         hidden, image, batch = work.hidden, work.image, work.batch
         kept: list[tuple[Tensor, list[Tensor | None]]] = []
         for number, layer in enumerate(work.layers):
@@ -254,8 +264,17 @@ class _BothPasses(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> Any:
-        scaled = [gradient.float() for gradient in ctx.gradients]
+        found: list[Tensor] = ctx.gradients
         ctx.gradients = None
+        scaled = [
+            torch.empty_like(one, dtype=torch.float32, memory_format=torch.contiguous_format)
+            for one in found
+        ]
+        whole = [number for number, one in enumerate(found) if one.is_contiguous()]
+        torch._foreach_copy_([scaled[n] for n in whole], [found[n] for n in whole])
+        for to, one in zip(scaled, found, strict=True):
+            if not one.is_contiguous():
+                to.copy_(one)
         torch._foreach_mul_(scaled, given[0])
         return None, None, *scaled
 

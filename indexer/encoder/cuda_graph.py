@@ -9,7 +9,8 @@ run them. What is recorded gives the same bits.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from db.errors import first_line
 
 _log = logging.getLogger(__name__)
 
-_RECORDING = threading.Lock()
+RECORDING = threading.Lock()
 """Recording synchronises the whole GPU first, which would break another recording."""
 
 
@@ -28,10 +29,17 @@ class RecordedCall:
     If recording fails, it runs kernel by kernel.
     """
 
-    def __init__(self, run: Callable[..., Tensor], inputs: Sequence[Tensor], *, what: str) -> None:
+    def __init__(
+        self,
+        run: Callable[..., Tensor],
+        inputs: Sequence[Tensor],
+        *,
+        what: str,
+        where: Mapping[str, Any] | None = None,
+    ) -> None:
         """``inputs`` are of the shapes that every call has; a warning says ``what`` goes on
-        without a recording."""
-        self._run, self._what = run, what
+        without a recording. ``where`` are arguments of ``torch.cuda.graph``: pool and stream."""
+        self._run, self._what, self._where = run, what, dict(where or {})
         self._inputs = [given.clone() for given in inputs]
         self._graph: torch.cuda.CUDAGraph | None = None
         self._output: Tensor | None = None
@@ -55,7 +63,8 @@ class RecordedCall:
     def _record(self) -> None:
         try:
             graph = torch.cuda.CUDAGraph()
-            with _RECORDING, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            recording: Any = torch.cuda.graph
+            with RECORDING, recording(graph, capture_error_mode="thread_local", **self._where):
                 self._output = self._run(*self._inputs)
             self._graph = graph
         except RuntimeError as error:
@@ -65,8 +74,11 @@ class RecordedCall:
 class RecordedCalls:
     """A `RecordedCall` for each shape of the inputs; from several threads, one call at a time."""
 
-    def __init__(self, run: Callable[..., Tensor], *, what: str) -> None:
-        self._run, self._what = run, what
+    def __init__(
+        self, run: Callable[..., Tensor], *, what: str, where: Mapping[str, Any] | None = None
+    ) -> None:
+        """``what`` and ``where`` as for a `RecordedCall`."""
+        self._run, self._what, self._where = run, what, where
         self._calls: dict[tuple[torch.Size, ...], RecordedCall] = {}
         self._lock = threading.Lock()
 
@@ -74,5 +86,7 @@ class RecordedCalls:
         shapes = tuple(given.shape for given in inputs)
         with self._lock:
             if shapes not in self._calls:
-                self._calls[shapes] = RecordedCall(self._run, inputs, what=self._what)
+                self._calls[shapes] = RecordedCall(
+                    self._run, inputs, what=self._what, where=self._where
+                )
             return self._calls[shapes](*inputs)

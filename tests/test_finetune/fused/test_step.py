@@ -162,7 +162,8 @@ class Replayed(RecordedPasses):
     def _record(self, work: FusedBatch, compute: Callable[[FusedBatch], Result]) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch.cuda, "CUDAGraph", SimpleNamespace)
-            patch.setattr(torch.cuda, "graph_pool_handle", lambda: 1)
+            patch.setattr(torch.cuda, "MemPool", lambda: SimpleNamespace(id=1))
+            patch.setattr(torch.cuda, "Stream", lambda device: 1)
             patch.setattr(torch.cuda, "graph", lambda *given, **named: nullcontext())
             made = super()._record(work, compute)
         loss, gradients = made.result
@@ -368,3 +369,33 @@ def test_on_a_gpu_in_four_bits_losses_are_those_of_transformers_step_by_step(
     expected = losses(replace(config, fused=False, graphs=False))
     assert expected[-1] < expected[0] - 0.1
     assert losses(config) == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_a_recorded_step_with_real_tiles_gives_the_losses_of_one_that_is_not(
+    nf4: Path,
+) -> None:
+    """The vision encoder is recorded too; images come again, in rows of one and of two tiles."""
+    gpu = torch.device("cuda")
+    config = replace(FUSED, bits="4", precision="bfloat16", vision=False, tiles="real")
+    rows = examples(nf4, 0, 1, 1)
+
+    def losses(*, graphs: bool, numbered: bool) -> list[float]:
+        trainable = load_trainable(str(nf4), replace(config, graphs=graphs), gpu)
+        optimizer = torch.optim.AdamW(trainable.weights.values(), lr=1e-3)
+        collate = collator(nf4, numbered=numbered)
+        found = []
+        for chosen in ((1, 2), (1, 2), (0, 1), (1, 2), (0, 1), (2, 1), (0, 1)):
+            batch = {n: v.to(gpu) for n, v in collate([rows[n] for n in chosen]).items()}
+            value = answer_loss(trainable, batch)
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.zero_grad()
+            with torch.no_grad():
+                found += [value.item(), answer_loss(trainable, batch).item()]
+        return found
+
+    expected = losses(graphs=False, numbered=False)
+    assert expected[-1] < expected[0] - 0.1
+    assert losses(graphs=True, numbered=False) == pytest.approx(expected, rel=0.01)
+    assert losses(graphs=True, numbered=True) == pytest.approx(expected, rel=0.01)
