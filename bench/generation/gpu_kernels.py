@@ -6,7 +6,8 @@ python -m bench.generation.gpu_kernels --out FILE               # about 60 s on 
   and in NF4: microseconds by each split, those that reading the weight takes at the bandwidth of a
   copy, and the difference from a product in float32. Several copies of a weight take turns, so that
   none is in the cache, and all are launched as one recorded graph;
-- ``attention``: the same for one token a row over 640 tokens of its cache, and over one tile.
+- ``attention``: the same for one token a row over 640 tokens of its cache, and over one tile;
+- ``peer``, with ``--peers``: the same weights at 1 and 8 rows by other libraries (`gpu_peers`).
 
 What is fastest belongs into `choices.py`. The exit code is 1 where a product is wrong.
 """
@@ -19,7 +20,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ import triton
 from torch import Tensor
 from torch.nn import functional
 
+from bench.generation.gpu_peers import peers
 from db.errors import UserError
 from db.files import write_json
 from evaluation.provenance import device_name
@@ -46,6 +48,7 @@ SHAPES = {
 }
 SPLITS = {"heads": (1, 2, 4), "output": (1, 2, 4, 8), "gate and up": (1,), "down": (1, 4, 7, 8)}
 ROWS = (1, 2, 4, 8, 32)
+PEER_ROWS = (1, 8)
 COPIES = 8
 HEADS, KEY_HEADS, SIZE = 32, 8, 128
 WRONG = 0.02
@@ -249,22 +252,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--weights", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS))
+    parser.add_argument("--peers", action="store_true", help="other libraries too")
+    parser.add_argument("--only-peers", action="store_true", help="nothing else")
     parser.add_argument("--out", type=Path, metavar="FILE", help="for the figures")
     arguments = parser.parse_args(argv)
     if not torch.cuda.is_available():
         raise UserError("kernels are measured on a GPU, and there is none here")
-    compile_all(arguments.weights, arguments.rows)
+    if not arguments.only_peers:
+        compile_all(arguments.weights, arguments.rows)
     bandwidth = copied_per_second()
     found: list[Figures] = []
     about = {"device": device_name(torch.device("cuda")), "copy_tb_s": round(bandwidth / 1e12, 3)}
-    for figures in (
-        figures
-        for part in (
-            products(arguments.weights, arguments.rows, bandwidth),
-            attention(arguments.rows),
-        )
-        for figures in part
-    ):
+    parts = []
+    if not arguments.only_peers:
+        parts = [products(arguments.weights, arguments.rows, bandwidth), attention(arguments.rows)]
+    if arguments.peers or arguments.only_peers:
+        shapes = {name: SHAPES[name] for name in arguments.weights}
+        parts.append(peers(shapes, PEER_ROWS, seconds, copies=COPIES))
+    for figures in chain.from_iterable(parts):
         found.append(figures | about)
         print(json.dumps(figures), flush=True)
         if arguments.out is not None:
