@@ -100,7 +100,7 @@ def load_model(
     tiles: TileUse = "all" if record is None else record.tiles
     decoder = Decoder(model, HalfLinear if halves else None, tiles=tiles)
     if not on_cpu and (os.environ.get(KERNELS) == "1" if kernels is None else kernels):
-        decoder = _by_kernels(decoder, tiles, notes)
+        decoder = by_kernels(decoder, tiles, notes)
     together = _batch_size(place, sum(weight.numel() for weight in model.parameters()))
     rows = None
     if not on_cpu:
@@ -122,7 +122,7 @@ def load_model(
     )
 
 
-def _by_kernels(plain: Decoder, tiles: TileUse, notes: list[str]) -> Decoder:
+def by_kernels(plain: Decoder, tiles: TileUse, notes: list[str]) -> Decoder:
     """A decoder by kernels, if its logits are those of ``plain``."""
     decoder = Decoder(plain.model, tiles=tiles, kernels=True)
     if decoder.step is None:

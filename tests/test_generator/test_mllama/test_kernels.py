@@ -133,6 +133,6 @@ def test_kernels_that_give_other_logits_are_not_used(
     monkeypatch.setattr(load, "Decoder", lambda model, **_: faster)
     monkeypatch.setattr(load, "difference", lambda first, second: apart)
     notes: list[str] = []
-    chosen: Any = load._by_kernels(plain, "all", notes)
+    chosen: Any = load.by_kernels(plain, "all", notes)
     assert (chosen is faster) == kept
     assert [note.split(",")[1] for note in notes] == ([] if kept else [" so torch decodes"])
