@@ -7,7 +7,7 @@ python -m bench.generation.gpu_kernels --out FILE               # about 60 s on 
   copy, and the difference from a product in float32. Several copies of a weight take turns, so that
   none is in the cache, and all are launched as one recorded graph;
 - ``attention``: the same for one token a row over 640 tokens of its cache, and over one tile;
-- ``peer``, with ``--peers``: the same weights at 1 and 8 rows by other libraries (`gpu_peers`).
+- ``peer``, with ``--peers``: the same weights at 1 and 8 rows by other libraries (`gpu.peers`).
 
 What is fastest belongs into `choices.py`. The exit code is 1 where a product is wrong.
 """
@@ -29,7 +29,7 @@ import triton
 from torch import Tensor
 from torch.nn import functional
 
-from bench.generation.gpu_peers import peers
+from bench.generation.gpu.peers import peers
 from db.errors import UserError
 from db.files import write_json
 from evaluation.provenance import device_name

@@ -1,7 +1,7 @@
 """How long a model that decodes by kernels takes from its weights to a first token.
 
-python -m bench.generation.gpu_start --formats bfloat16 nf4 --out FILE      # 90 s on an H200
-python -m bench.generation.gpu_start --shape tiny --prompt 40 --tokens 4
+python -m bench.generation.gpu.start --formats bfloat16 nf4 --out FILE      # 90 s on an H200
+python -m bench.generation.gpu.start --shape tiny --prompt 40 --tokens 4
 
 Each line is a process of its own: one with an empty cache of Triton, then one with the cache that
 the first has left. Random weights are made where they are used; seconds count from there: the
@@ -81,7 +81,7 @@ def both(arguments: argparse.Namespace, argv: Sequence[str]) -> Iterator[Figures
         with tempfile.TemporaryDirectory() as folder:
             for cache in ("empty", "filled"):
                 ran = subprocess.run(
-                    [sys.executable, "-m", "bench.generation.gpu_start", *argv, "--form", form],
+                    [sys.executable, "-m", "bench.generation.gpu.start", *argv, "--form", form],
                     env={**os.environ, "TRITON_CACHE_DIR": folder},
                     stdout=subprocess.PIPE,
                     text=True,
