@@ -34,6 +34,7 @@ from db.errors import UserError
 from db.files import write_json
 from evaluation.provenance import device_name
 from generator.mllama.kernels.choices import Blocks, Chunks, choose, choose_chunks
+from generator.mllama.kernels.cuda.nf4_rows import MOST_ROWS, Tiles
 from generator.mllama.kernels.jit import layers
 from generator.mllama.kernels.products import multiply
 from generator.mllama.kernels.weights import Nf4Weight, PlainWeight, Weight
@@ -55,7 +56,7 @@ WRONG = 0.02
 """Relative difference that rounding to bfloat16 does not explain."""
 
 
-def plain_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks]:
+def plain_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks | Tiles]:
     for splits in SPLITS[name]:
         if rows == 1 and splits <= 2:
             for block_n, block_k in ((1, 4096), (2, 4096), (4, 2048)):
@@ -65,15 +66,15 @@ def plain_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks]:
                 yield Blocks(True, 64, 128, splits, stages=stages)
 
 
-def nf4_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks]:
+def nf4_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks | Tiles]:
     for splits in SPLITS[name]:
-        if rows <= 4:
-            for block_n, most in product((2, 4, 8), (2048, 4096)):
-                block = _divisor(inputs // splits, most)
-                if block >= 1024 and block_n * rows <= 16:
-                    yield Blocks(False, block_n, block, splits, block // 1024)
+        if rows <= MOST_ROWS:
+            for warps, tiles, pairs, ahead in product((4, 8, 16), (1, 2), (1, 2), (False, True)):
+                several = name == "gate and up"
+                if inputs % (256 * pairs * splits) == 0 and (tiles == 2) >= several:
+                    yield Tiles(warps, tiles, pairs, ahead, splits)
         if inputs // splits % 256 == 0:
-            for block_n, warps, stages in ((64, 4, 2), (64, 4, 3), (128, 4, 3), (128, 8, 3)):
+            for block_n, warps, stages in ((64, 4, 3), (128, 4, 3), (128, 8, 3)):
                 yield Blocks(True, block_n, 256, splits, warps, stages)
 
 
@@ -101,7 +102,9 @@ def products(names: Sequence[str], rows: Sequence[int], bandwidth: float) -> Ite
             }
 
 
-def _fastest(weights: Sequence[Weight], rows: int, choices: set[Blocks], *, gated: bool) -> Figures:
+def _fastest(
+    weights: Sequence[Weight], rows: int, choices: set[Blocks | Tiles], *, gated: bool
+) -> Figures:
     given = torch.randn(rows, weights[0].inputs, device="cuda").bfloat16()
     values = [_dense(weight) for weight in weights]
     expected = given.float() @ values[0].float().T
@@ -111,7 +114,7 @@ def _fastest(weights: Sequence[Weight], rows: int, choices: set[Blocks], *, gate
     found = []
     for choice in choices:
 
-        def run(weight: Weight, choice: Blocks = choice) -> Tensor:
+        def run(weight: Weight, choice: Blocks | Tiles = choice) -> Tensor:
             return multiply(given, weight, choice, None, None, gated=gated)
 
         try:

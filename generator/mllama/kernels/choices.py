@@ -1,11 +1,11 @@
 """Which kernel multiplies how many rows with a weight.
 
-Plain weights as measured on an H200 (`bench/generation/gpu_kernels.py`); NF4 as measured there
-before its kernels were rewritten.
+As measured on an H200 (`bench/generation/gpu_kernels.py`).
 """
 
 from typing import NamedTuple
 
+from generator.mllama.kernels.cuda.nf4_rows import Tiles, choose_tiles, runs
 from generator.mllama.kernels.weights import Nf4Weight, Weight
 
 MOST_ROWS = 32
@@ -46,19 +46,18 @@ def choose_chunks(heads: int, slots: int) -> Chunks:
     return Chunks(chunk)
 
 
-def choose(weight: Weight, rows: int, *, gated: bool) -> Blocks | None:
+def choose(weight: Weight, rows: int, *, gated: bool) -> Blocks | Tiles | None:
     """None for cuBLAS."""
     width = weight.outputs // 2 if gated else weight.outputs
     if isinstance(weight, Nf4Weight):
+        tiles = choose_tiles(width, weight.inputs, rows, gated=gated)
+        if tiles is not None and runs(weight.packed.device):
+            return tiles
         return _choose_nf4(width, weight.inputs, rows, gated=gated)
     return _choose_plain(width, weight.inputs, rows, gated=gated)
 
 
 def _choose_nf4(width: int, inputs: int, rows: int, *, gated: bool) -> Blocks | None:
-    block = _largest(inputs, 4096)
-    if rows <= 2 and width % 4 == 0 and block >= 64:
-        splits = inputs // block if width <= 8192 and not gated else 1
-        return Blocks(False, 4, block, splits, warps=max(1, block // 1024))
     if rows <= MOST_ROWS and width % 128 == 0 and inputs % 2048 == 0:
         splits = 2 * _splits(width, gated=gated) if width <= 8192 else 1
         return Blocks(True, 128 if rows <= 16 else 64, 256, splits, stages=3)

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.mllama.kernels.choices import Blocks, choose
+from generator.mllama.kernels.cuda import nf4_rows
+from generator.mllama.kernels.cuda.nf4_rows import Tiles
 from generator.mllama.kernels.jit import nf4, products
 from generator.mllama.kernels.norms import silu_product
 from generator.mllama.kernels.weights import LowRank, Nf4Weight, PlainWeight, Weight, table
@@ -117,37 +119,32 @@ def _add_low_rank(outputs: Tensor, inputs: Tensor, low_rank: LowRank) -> None:
 def multiply(
     inputs: Tensor,
     weight: Weight,
-    chosen: Blocks,
+    chosen: Blocks | Tiles,
     low_rank: LowRank | None,
     inner: Tensor | None,
     *,
     gated: bool,
 ) -> Tensor:
-    """(splits, rows, outputs) by one of `jit.products`; ``inner`` is `projected_down`."""
+    """(splits, rows, outputs) by one of `jit.products` or by `cuda.nf4_rows`; ``inner`` is
+    `projected_down`."""
+    if isinstance(chosen, Tiles):
+        assert isinstance(weight, Nf4Weight)
+        return nf4_rows.multiply(inputs, weight, chosen, low_rank, inner, gated=gated)
     rows, outputs = len(inputs), weight.outputs
     width = outputs // 2 if gated else outputs
     out = inputs.new_empty(
         (chosen.splits, rows, width), dtype=inputs.dtype if gated else torch.float32
     )
-    values = table(inputs.device)
-    packed = isinstance(weight, Nf4Weight)
-    inputs = inputs.contiguous()
-    if isinstance(weight, Nf4Weight):
-        given = inputs.view(torch.int32)
-        read = (weight.packed, weight.absmax, weight.nested, weight.offset, weight.code)
-    else:  # what is not read has the types of what is
-        given, unread = inputs, values
-        read = (weight.values, unread, unread, unread, unread)
-    up, rank = values, 0
+    given = inputs.contiguous()
+    unread = table(inputs.device)  # what is not read has the types of what is
+    up, lower, rank = unread, unread, 0
     starts: tuple[int, ...] = (0,)
     if low_rank is not None and inner is not None:
-        up, rank, starts = low_rank.up, low_rank.rank, low_rank.starts
-    bounds = (*starts[1:], outputs, outputs)
+        up, lower, rank, starts = low_rank.up, inner, low_rank.rank, low_rank.starts
     constants = {
         "OUTPUTS": outputs,
         "INPUTS": weight.inputs,
         "ROWS": rows,
-        "NF4": packed,
         "GATED": gated,
         "RANK": rank,
         "PARTS": len(starts),
@@ -156,24 +153,25 @@ def multiply(
         "BLOCK_K": chosen.block_k,
         "num_warps": chosen.warps,
     }
+    packed = isinstance(weight, Nf4Weight)
+    read: tuple[Tensor, ...]
+    if isinstance(weight, Nf4Weight):
+        given = given.view(torch.int32)
+        absmax = weight.absmax.view(torch.int32)
+        read = (weight.packed, absmax, weight.nested, weight.offset, weight.code, unread)
+    else:
+        read = (weight.values, unread, unread, unread, unread, unread)
     kernel = products.gemv
     if chosen.dot:
         kernel = products.dot
-        if isinstance(weight, Nf4Weight):
-            read = (weight.packed, weight.absmax.view(torch.int32), *read[2:])
         constants |= {
+            "NF4": packed,
             "BLOCK_M": max(16, triton.next_power_of_2(rows)),
             "STAGES": chosen.stages,
         }
+    else:
+        read = read[:1]
     kernel[(triton.cdiv(width, chosen.block_n), chosen.splits)](
-        given,
-        *read,
-        values,
-        values if inner is None else inner,
-        up,
-        out,
-        bounds[0],
-        bounds[1],
-        **constants,
+        given, *read, lower, up, out, *(*starts[1:], outputs, outputs)[:2], **constants
     )
     return out

@@ -48,8 +48,8 @@ HEADS = {"HEADS": 32, "KEY_HEADS": 8, "SIZE": 128}
         (
             "products",
             "gemv",
-            {"inputs": "*i32"},
-            {**PRODUCT, "NF4": True, "GATED": True, "PARTS": 2, "BLOCK_N": 4, "BLOCK_K": 2048},
+            {"weight": "*bf16"},
+            {**PRODUCT, "GATED": True, "PARTS": 2, "BLOCK_N": 4, "BLOCK_K": 2048},
         ),
         (
             "products",

@@ -14,13 +14,7 @@ belong to the second and the third part.
 import triton
 import triton.language as tl
 
-from generator.mllama.kernels.jit.nf4 import (
-    INTERPRETED,
-    lane_table,
-    rounded_values,
-    scales_of,
-    values_of,
-)
+from generator.mllama.kernels.jit.nf4 import INTERPRETED, rounded_values
 
 
 @triton.jit
@@ -38,15 +32,6 @@ def _inside(n, OUTPUTS: tl.constexpr, BLOCK_N: tl.constexpr):
     if OUTPUTS % BLOCK_N:
         n = tl.minimum(n, OUTPUTS - 1)
     return n
-
-
-@triton.jit
-def _pair_product(place, high, low):
-    """Sums over the bytes of (granules, outputs, bytes); an int32 holds two neighbouring inputs."""
-    both = tl.load(place)
-    first = (both << 16).to(tl.float32, bitcast=True)
-    second = (both & -65536).to(tl.float32, bitcast=True)
-    return tl.sum(high * first[:, None, :], axis=2) + tl.sum(low * second[:, None, :], axis=2)
 
 
 @triton.jit
@@ -73,49 +58,12 @@ def project_down(inputs, down, out, INPUTS: tl.constexpr, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def _gemv_nf4(
-    inputs, weight, absmax, nested, offset, code, table, n, start,
-    INPUTS: tl.constexpr, PART: tl.constexpr, ROWS: tl.constexpr,
-    BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
-):  # fmt: skip
-    """Four rows of products with the outputs ``n``, over PART inputs from ``start`` on.
-
-    A thread takes the same 32 inputs of all outputs, so that it reads these inputs once.
-    """
-    HALF: tl.constexpr = INPUTS // 2
-    GRANULES: tl.constexpr = BLOCK_K // 32
-    lanes = lane_table(table)
-    granule = tl.arange(0, GRANULES)
-    byte = granule[:, None] * 16 + tl.arange(0, 16)[None, :]
-    sum0 = tl.zeros([GRANULES, BLOCK_N], tl.float32)
-    sum1 = tl.zeros([GRANULES, BLOCK_N], tl.float32)
-    sum2 = tl.zeros([GRANULES, BLOCK_N], tl.float32)
-    sum3 = tl.zeros([GRANULES, BLOCK_N], tl.float32)
-    for at in range(0, PART, BLOCK_K):
-        k = tl.multiple_of(start + at, 64)
-        place = n.to(tl.int64) * HALF + k // 2
-        packed = tl.load(weight + place[None, :, None] + byte[:, None, :])
-        block = (n * (INPUTS // 64))[None, :] + (k // 64 + granule // 2)[:, None]
-        scale = scales_of(absmax, nested, offset, code, block)
-        high, low = values_of(packed, table, lanes)
-        half = inputs + k // 2 + byte
-        sum0 += _pair_product(half, high, low) * scale
-        if ROWS > 1:
-            sum1 += _pair_product(half + HALF, high, low) * scale
-        if ROWS > 2:
-            sum2 += _pair_product(half + 2 * HALF, high, low) * scale
-        if ROWS > 3:
-            sum3 += _pair_product(half + 3 * HALF, high, low) * scale
-    return tl.sum(sum0, axis=0), tl.sum(sum1, axis=0), tl.sum(sum2, axis=0), tl.sum(sum3, axis=0)
-
-
-@triton.jit
-def _gemv_plain(
+def _row_products(
     inputs, weight, n, start,
     INPUTS: tl.constexpr, PART: tl.constexpr, ROWS: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """The same for a plain weight."""
+    """Four rows of products with the outputs ``n``, over PART inputs from ``start`` on."""
     sum0 = tl.zeros([BLOCK_N], tl.float32)
     sum1 = tl.zeros([BLOCK_N], tl.float32)
     sum2 = tl.zeros([BLOCK_N], tl.float32)
@@ -137,22 +85,6 @@ def _gemv_plain(
 
 
 @triton.jit
-def _gemv_tile(
-    inputs, weight, absmax, nested, offset, code, table, n, start,
-    INPUTS: tl.constexpr, PART: tl.constexpr, ROWS: tl.constexpr, NF4: tl.constexpr,
-    BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
-):  # fmt: skip
-    if NF4:
-        s0, s1, s2, s3 = _gemv_nf4(
-            inputs, weight, absmax, nested, offset, code, table, n, start,
-            INPUTS, PART, ROWS, BLOCK_N, BLOCK_K,
-        )  # fmt: skip
-    else:
-        s0, s1, s2, s3 = _gemv_plain(inputs, weight, n, start, INPUTS, PART, ROWS, BLOCK_N, BLOCK_K)
-    return s0, s1, s2, s3
-
-
-@triton.jit
 def _add_lora_row(
     value, up, lora_in, n, row, first, second, RANK: tl.constexpr, PARTS: tl.constexpr
 ):
@@ -164,12 +96,12 @@ def _add_lora_row(
 
 @triton.jit
 def gemv(
-    inputs, weight, absmax, nested, offset, code, table, lora_in, lora_up, out, first, second,
-    OUTPUTS: tl.constexpr, INPUTS: tl.constexpr, ROWS: tl.constexpr, NF4: tl.constexpr,
-    GATED: tl.constexpr, RANK: tl.constexpr, PARTS: tl.constexpr, SPLITS: tl.constexpr,
+    inputs, weight, lora_in, lora_up, out, first, second,
+    OUTPUTS: tl.constexpr, INPUTS: tl.constexpr, ROWS: tl.constexpr, GATED: tl.constexpr,
+    RANK: tl.constexpr, PARTS: tl.constexpr, SPLITS: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
-    """One to four rows, multiplied in float32. NF4 reads ``inputs`` as int32."""
+    """One to four rows times a plain weight, multiplied in float32."""
     split = tl.program_id(1)
     PART: tl.constexpr = INPUTS // SPLITS
     HALF: tl.constexpr = OUTPUTS // 2
@@ -183,15 +115,11 @@ def gemv(
         up = tl.load(lora_up + at[:, None] * RANK + rank[None, :])
         if GATED:
             up_gate = tl.load(lora_up + (at + HALF)[:, None] * RANK + rank[None, :])
-    s0, s1, s2, s3 = _gemv_tile(
-        inputs, weight, absmax, nested, offset, code, table, at, start,
-        INPUTS, PART, ROWS, NF4, BLOCK_N, BLOCK_K,
-    )  # fmt: skip
+    s0, s1, s2, s3 = _row_products(inputs, weight, at, start, INPUTS, PART, ROWS, BLOCK_N, BLOCK_K)
     if GATED:
-        u0, u1, u2, u3 = _gemv_tile(
-            inputs, weight, absmax, nested, offset, code, table, at + HALF, start,
-            INPUTS, PART, ROWS, NF4, BLOCK_N, BLOCK_K,
-        )  # fmt: skip
+        u0, u1, u2, u3 = _row_products(
+            inputs, weight, at + HALF, start, INPUTS, PART, ROWS, BLOCK_N, BLOCK_K
+        )
         for row in tl.static_range(ROWS):
             gate = s0
             above = u0

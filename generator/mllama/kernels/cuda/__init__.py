@@ -1,0 +1,1 @@
+"""Kernels in CUDA, compiled where they run."""
