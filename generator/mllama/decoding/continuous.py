@@ -128,6 +128,8 @@ class ContinuousBatch:
         left = self._rows.prompt_part * (1 if going else IDLE_PARTS)
         reading: list[_Answer] = []
         for answer in self._answers:
+            if reading and self._rows.whole_prompts and len(answer.waiting) > left:
+                break
             if answer.waiting and left > 0 and not self._follows(answer, reading):
                 tokens, answer.waiting = answer.waiting[:left], answer.waiting[left:]
                 left -= len(tokens)

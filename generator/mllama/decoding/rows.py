@@ -71,6 +71,8 @@ class RowDecoder:
     prompt_part = 256
     """Tokens of prompts to read in one pass while other rows are being written: so many that each
     costs little, and so few that the others do not wait for long."""
+    whole_prompts = False
+    """Whether prompts that are no longer than that are read in one pass each, not in parts."""
     drafted = 16
     """Tokens of all drafts in one pass; it takes little longer for so many."""
     kept_slots = 4096
@@ -142,7 +144,9 @@ class RowDecoder:
             keys[0, :, span.row.used : stop] = key[span.tokens].transpose(0, 1)
             values[0, :, span.row.used : stop] = value[span.tokens].transpose(0, 1)
             mixed.append(
-                _attend(query[span.tokens], keys[:, :, :stop], values[:, :, :stop], span.mask, True)
+                attend_row(
+                    query[span.tokens], keys[:, :, :stop], values[:, :, :stop], span.mask, True
+                )
             )
         hidden = hidden + layer.output(_joined(mixed))
         return hidden + layer.feed_forward(hidden)
@@ -170,7 +174,7 @@ class RowDecoder:
             if image is None:
                 mixed.append(torch.zeros_like(query[span.tokens]).flatten(1))
                 continue
-            part = _attend(query[span.tokens], *image.pairs[number], span.tiles(image), False)
+            part = attend_row(query[span.tokens], *image.pairs[number], span.tiles(image), False)
             if image.hidden_before and span.before_image:
                 part[: span.before_image] = 0
             mixed.append(part)
@@ -232,7 +236,7 @@ def _causal(row: CacheRow, count: int, device: torch.device) -> Tensor | None:
     return whole.tril(row.used)
 
 
-def _attend(
+def attend_row(
     query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool
 ) -> Tensor:
     """(tokens, heads, size) over (1, key heads, slots, size): (tokens, heads * size)

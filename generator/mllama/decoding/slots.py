@@ -6,8 +6,9 @@ logits = rows.extend([Work(row, prompt), Work(other, [token])])
 
 `generator.mllama.decoding.rows.RowDecoder` for a GPU. Single tokens of several rows run as one step
 over the first places: in buckets of places and of slots, so that attention reads little more than
-what is filled, and few steps are recorded. Anything longer, as a part of a prompt, runs as it does
-there, in the same caches, and a row for which no place is free or long enough has one of its own.
+what is filled, and few steps are recorded. A prompt is padded to a bucket of tokens and runs as a
+recorded pass too. Anything else, as a part of a prompt, runs as it does there, in the same caches,
+and a row for which no place is free or long enough has one of its own.
 """
 
 from collections.abc import Sequence
@@ -20,13 +21,15 @@ from torch.nn import functional
 
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.layer import Layer, rotate
-from generator.mllama.decoding.rows import CacheRow, RowDecoder, Work
+from generator.mllama.decoding.rows import CacheRow, RowDecoder, Work, attend_row
 from generator.mllama.decoding.step_cache import StepCache
 from generator.mllama.vision.encoder import EncodedImage
 from indexer.encoder.cuda_graph import RecordedCall
 
 SLOT_BUCKET = 256
 """Slots that attention reads are a multiple of it."""
+PROMPT_BUCKET = 64
+"""Tokens that a recorded pass over a prompt reads are a multiple of it."""
 
 
 class SlotDecoder(RowDecoder):
@@ -34,7 +37,7 @@ class SlotDecoder(RowDecoder):
     one after another."""
 
     prompt_part = 1024
-    """On an H200 a pass takes 24 ms for any number of tokens up to 600."""
+    whole_prompts = True
     drafted = 0
     kept_slots = 0
 
@@ -62,6 +65,8 @@ class SlotDecoder(RowDecoder):
         self._free = list(range(places))
         self._places: dict[int, int] = {}
         self._steps: dict[tuple[int, int, bool], RecordedCall] = {}
+        self._prompts: dict[tuple[int, int, bool], RecordedCall] = {}
+        self._where = {"pool": torch.cuda.graph_pool_handle()} if torch.cuda.is_available() else {}
         self._lock = Lock()
 
     @classmethod
@@ -134,17 +139,92 @@ class SlotDecoder(RowDecoder):
         with_image = [one for one in single if one.row.image is not None]
         if len(with_image) not in (0, len(single)):  # a step has an image in all rows or in none
             single = with_image
-        other = [one for one in work if one not in single]
-        parts = {}
+        whole = [one for one in work if self._recordable(one)]
+        other = [one for one in work if one not in single and one not in whole]
+        parts = {id(one): self._prompt(one) for one in whole}
         if other:
             found = super().extend(other)
             split = torch.split_with_sizes(found, [one.asked for one in other])
-            parts = {id(one): part for one, part in zip(other, split, strict=True)}
+            parts |= {id(one): part for one, part in zip(other, split, strict=True)}
         if single:
             places = [self._places[id(one.row)] for one in single]
             logits = self._single(single, places)
             parts |= {id(one): logits[p : p + 1] for one, p in zip(single, places, strict=True)}
         return torch.cat([parts[id(one)] for one in work])
+
+    def _recordable(self, one: Work) -> bool:
+        """Whether it is a whole prompt in a place, after whose image no padding is attended to."""
+        row = one.row
+        tokens = _bucket(len(one.tokens), PROMPT_BUCKET)
+        return (
+            self.decoder.records
+            and id(row) in self._places
+            and not row.used
+            and one.asked == 1
+            and 1 < len(one.tokens) <= self.prompt_part
+            and tokens <= row.slots
+            and (row.image is None or row.image.tile_mask is None)
+        )
+
+    def _prompt(self, one: Work) -> Tensor:
+        """The logits after a prompt, (1, vocabulary)."""
+        row, given = one.row, list(one.tokens)
+        tokens = _bucket(len(given), PROMPT_BUCKET)
+        image_at = tokens
+        if self.decoder.image_token in given:
+            image_at = row.image_at = given.index(self.decoder.image_token)
+        count = 0 if row.image is None else row.image.pairs[0][0].shape[2]
+        hides = row.image is not None and row.image.hidden_before
+        padded = given + given[:1] * (tokens - len(given))
+        places = [self._places[id(row)], image_at, len(given) - 1]
+        inputs = [torch.tensor(padded, device=self._seen.device)]
+        inputs += list(torch.tensor(places, device=self._seen.device)[:, None])
+
+        def run(ids: Tensor, place: Tensor, image_at: Tensor, last: Tensor) -> Tensor:
+            return self._read(ids, place, image_at, last, count, hides)
+
+        key = (tokens, count, hides)
+        if key not in self._prompts:
+            self._prompts[key] = RecordedCall(run, inputs, what="reading", where=self._where)
+        logits = self._prompts[key](*inputs)
+        row.used = len(given)
+        return logits
+
+    def _read(
+        self, ids: Tensor, place: Tensor, image_at: Tensor, last: Tensor, count: int, hides: bool
+    ) -> Tensor:
+        """Write the keys and values of ``ids`` (tokens,) into a place; logits after ``last`` (1,).
+
+        Tokens of padding come after all others, which do not attend to them; their slots are
+        written over by what follows. ``count`` tokens of the image are attended to.
+        """
+        decoder, tokens = self.decoder, len(ids)
+        hidden = decoder.text.embed_tokens(ids)
+        every = torch.arange(tokens, device=ids.device)
+        cos, sin = (part[0, :, None] for part in decoder.text.rotary_emb(hidden[None], every[None]))
+        after = (every >= image_at)[:, None]
+        own, crossed = 0, 0
+        for layer in decoder.layers:
+            if layer.cross is None:
+                query, key, value = layer.rotated(layer.norm(hidden), cos, sin, self._split)
+                key, value = (part.transpose(0, 1)[None] for part in (key, value))
+                self._keys[own][:, :, :tokens].index_copy_(0, place, key)
+                self._values[own][:, :, :tokens].index_copy_(0, place, value)
+                own += 1
+                hidden = hidden + layer.output(attend_row(query, key, value, None, True))
+                hidden = hidden + layer.feed_forward(hidden)
+            elif count and layer.gates is not None:
+                keys, values = (part[:, :, :count][place] for part in self._pairs[crossed])
+                crossed += 1
+                (query,) = layer.project(layer.norm(hidden))
+                query = layer.cross.q_norm(self._split(query))
+                mixed = attend_row(query, keys, values, None, False)
+                if hides:
+                    mixed = mixed * after
+                hidden = hidden + layer.gates[0] * layer.output(mixed)
+                hidden = hidden + layer.gates[1] * (layer.feed_forward(hidden) * after)
+        logits: Tensor = decoder.head(decoder.text.norm(hidden[last]))
+        return logits.float()
 
     def _single(self, work: Sequence[Work], places: Sequence[int]) -> Tensor:
         """The logits of all places up to the last; those of no row of ``work`` mean nothing."""
@@ -152,7 +232,7 @@ class SlotDecoder(RowDecoder):
         slots = self._keys[0].shape[2]
         if self.decoder.step is None:  # whose attention does not stop at a row's own slot
             longest = max(one.row.used for one in work) + 1
-            slots = min(-(-longest // SLOT_BUCKET) * SLOT_BUCKET, slots)
+            slots = min(_bucket(longest, SLOT_BUCKET), slots)
         last, filled, active = [0] * rows, [slots - 1] * rows, [False] * rows
         for one, place in zip(work, places, strict=True):
             last[place], filled[place], active[place] = one.tokens[0], one.row.used, True
@@ -229,6 +309,11 @@ class SlotDecoder(RowDecoder):
         mixed = _attend(layer.cross.q_norm(query), keys, values, seen)
         hidden = hidden + layer.gates[0] * layer.output(mixed)
         return hidden + layer.gates[1] * layer.feed_forward(hidden)
+
+
+def _bucket(count: int, size: int) -> int:
+    """The next multiple."""
+    return -(-count // size) * size
 
 
 def _power(count: int) -> int:

@@ -1,8 +1,11 @@
 """Rows in fixed places give the logits of rows with caches of their own."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
+from generator.mllama.adapter_record import TileUse
 from generator.mllama.decoding.continuous import Answering, ContinuousBatch
 from generator.mllama.decoding.decoder import Decoder
 from generator.mllama.decoding.prefix_cache import PrefixCache
@@ -32,7 +35,9 @@ def written(model: MllamaModel, rows: RowDecoder, tiles: tuple[int, ...]) -> lis
         Answering(
             number=number,
             tokens=model.prompt_tokens(prompt),
-            image=model.encode_image([prompt.image]),
+            image=None
+            if prompt.image is None
+            else rows.decoder.encode_image(model.processor.tiling.pixels([prompt.image])),
             options=options if number else short,
         )
         for number, prompt in enumerate(
@@ -51,15 +56,53 @@ def written(model: MllamaModel, rows: RowDecoder, tiles: tuple[int, ...]) -> lis
 
 
 @pytest.mark.parametrize("tiles", [(2, 2, 2), (1, 2, 1), (0, 0, 0), (0, 1, 2)])
-@pytest.mark.parametrize("records", [False, True])
+@pytest.mark.parametrize(("records", "use"), [(False, "all"), (True, "all"), (True, "real")])
 def test_answers_in_places_are_those_of_rows_of_their_own(
-    model: MllamaModel, tiles: tuple[int, ...], records: bool
+    model: MllamaModel, tiles: tuple[int, ...], records: bool, use: TileUse
 ) -> None:
-    decoder = Decoder(model.decoder.model, records=records)
+    decoder = Decoder(model.decoder.model, records=records, tiles=use)
     slots = SlotDecoder(decoder, places=2, slots=128, image_tokens=10)
     assert slots.bytes > 0
-    assert written(model, slots, tiles) == written(model, model.rows, tiles)
+    alone = RowDecoder(Decoder(model.decoder.model, tiles=use))
+    assert written(model, slots, tiles) == written(model, alone, tiles)
     assert sorted(slots._free) == [0, 1]
+    assert all(tokens % 64 == 0 for tokens, _, _ in slots._prompts)
+    assert bool(slots._prompts) == records or (use == "all" and 1 in tiles)
+
+
+def test_a_prompt_too_long_for_a_pass_is_read_in_parts(
+    model: MllamaModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SlotDecoder, "prompt_part", 7)
+    decoder = Decoder(model.decoder.model, records=True)
+    slots = SlotDecoder(decoder, places=2, slots=128, image_tokens=10)
+    assert written(model, slots, (2, 2, 2)) == written(model, model.rows, (2, 2, 2))
+    assert not slots._prompts
+
+
+def test_prompts_are_read_whole_one_after_another_beside_what_is_written(
+    model: MllamaModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = SlotDecoder(model.decoder, places=4, slots=128, image_tokens=10)
+    monkeypatch.setattr(SlotDecoder, "prompt_part", 10)
+    passes: list[list[int]] = []
+    extend = SlotDecoder.extend
+
+    def noted(rows: SlotDecoder, work: Sequence[Work]) -> torch.Tensor:
+        passes.append([len(one.tokens) for one in work])
+        return extend(rows, work)
+
+    monkeypatch.setattr(SlotDecoder, "extend", noted)
+    batch = ContinuousBatch(slots, frozenset(), PrefixCache(slots=0), drafted=0)
+    options = DecodingOptions(max_new_tokens=9)
+    batch.join(Answering(number=0, tokens=[5, 6, 7], image=None, options=options))
+    batch.step()
+    for number, count in ((1, 6), (2, 7), (3, 3), (4, 14)):
+        tokens = [5 + number] * count
+        batch.join(Answering(number=number, tokens=tokens, image=None, options=options))
+    for _ in range(4):
+        batch.step()
+    assert passes == [[3], [1, 6], [1, 1, 7, 3], [1, 1, 1, 1, 10], [1, 1, 1, 1, 4]]
 
 
 def test_a_row_without_a_place_has_a_cache_of_its_own(model: MllamaModel) -> None:
