@@ -17,7 +17,8 @@ other:
   filled caches takes at the measured bandwidth of a copy; in bfloat16, NF4 and NF4 with LoRA, for
   each batch size; ``logits_apart`` is the relative difference between the logits of both;
 - ``tower``: images of one and of all tiles, with padding tiles and without;
-- ``first_token``: image, prompt and first token, with padding tiles and without;
+- ``first_token``: image, prompt and first token, with padding tiles and without, where it is read
+  as it is served;
 - ``reports``: whole reports, image and prompt included, in static batches and as they are served,
   where each joins the others at any step; ``before``: static batches by torch, with padding tiles,
   one image after the other; ``static``: by what serves, images together;
@@ -227,12 +228,19 @@ class Bench:
                 }
 
     def first_tokens(self) -> Iterator[Figures]:
-        taken = {}
-        for use in ("all", "real"):
-            decoder = self.decoder(use)
-            taken[use] = self.seconds(
-                lambda decoder=decoder: decoder.prefill([self.row], self.image(decoder), room=1), 3
-            )
+        padded = self.decoder("all")
+        real = self.decoder("real")
+        slots = self.slot_decoder(real, 1)
+
+        def served() -> None:
+            row = slots.start(slots=len(self.row) + 1, image=self.image(real))
+            slots.extend([Work(row, self.row)])
+            slots.release(row)
+
+        taken = {
+            "all": self.seconds(lambda: padded.prefill([self.row], self.image(padded), room=1)),
+            "real": self.seconds(served),
+        }
         yield {
             "part": "first_token",
             "all_ms": round(1e3 * taken["all"], 2),
