@@ -165,7 +165,7 @@ def test_every_library_comes_with_the_installation_or_with_a_named_extra() -> No
     for package in MAY_IMPORT.keys() - {"recipes"}:
         for module in (ROOT / package).rglob("*.py"):
             for name in imported_packages(module.read_text()) - MAY_IMPORT.keys():
-                if name not in {*sys.stdlib_module_names, "unsloth", "ray", "triton"}:
+                if name not in {*sys.stdlib_module_names, "unsloth", "ray", "triton", "cuda"}:
                     brings = {canonicalize_name(one) for one in providers[name]}
                     found = brings & come[EXTRA_OF.get(name, "")]
                     assert found, f"{module.relative_to(ROOT)} imports {name}"

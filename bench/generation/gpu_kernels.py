@@ -34,7 +34,7 @@ from db.errors import UserError
 from db.files import write_json
 from evaluation.provenance import device_name
 from generator.mllama.kernels.choices import Blocks, Chunks, choose, choose_chunks
-from generator.mllama.kernels.cuda.nf4_rows import MOST_ROWS, Tiles
+from generator.mllama.kernels.cuda.nf4_rows import MOST_ROWS, OutputTiles
 from generator.mllama.kernels.jit import layers
 from generator.mllama.kernels.products import multiply
 from generator.mllama.kernels.weights import Nf4Weight, PlainWeight, Weight
@@ -56,7 +56,7 @@ WRONG = 0.02
 """Relative difference that rounding to bfloat16 does not explain."""
 
 
-def plain_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks | Tiles]:
+def plain_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks | OutputTiles]:
     for splits in SPLITS[name]:
         if rows == 1 and splits <= 2:
             for block_n, block_k in ((1, 4096), (2, 4096), (4, 2048)):
@@ -66,13 +66,13 @@ def plain_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks | Tiles]
                 yield Blocks(True, 64, 128, splits, stages=stages)
 
 
-def nf4_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks | Tiles]:
+def nf4_choices(name: str, inputs: int, rows: int) -> Iterator[Blocks | OutputTiles]:
     for splits in SPLITS[name]:
         if rows <= MOST_ROWS:
             for warps, tiles, pairs, ahead in product((4, 8, 16), (1, 2), (1, 2), (False, True)):
                 several = name == "gate and up"
                 if inputs % (256 * pairs * splits) == 0 and (tiles == 2) >= several:
-                    yield Tiles(warps, tiles, pairs, ahead, splits)
+                    yield OutputTiles(warps, tiles, pairs, ahead, splits)
         if inputs // splits % 256 == 0:
             for block_n, warps, stages in ((64, 4, 3), (128, 4, 3), (128, 8, 3)):
                 yield Blocks(True, block_n, 256, splits, warps, stages)
@@ -103,7 +103,7 @@ def products(names: Sequence[str], rows: Sequence[int], bandwidth: float) -> Ite
 
 
 def _fastest(
-    weights: Sequence[Weight], rows: int, choices: set[Blocks | Tiles], *, gated: bool
+    weights: Sequence[Weight], rows: int, choices: set[Blocks | OutputTiles], *, gated: bool
 ) -> Figures:
     given = torch.randn(rows, weights[0].inputs, device="cuda").bfloat16()
     values = [_dense(weight) for weight in weights]
@@ -114,7 +114,7 @@ def _fastest(
     found = []
     for choice in choices:
 
-        def run(weight: Weight, choice: Blocks | Tiles = choice) -> Tensor:
+        def run(weight: Weight, choice: Blocks | OutputTiles = choice) -> Tensor:
             return multiply(given, weight, choice, None, None, gated=gated)
 
         try:

@@ -5,7 +5,7 @@ As measured on an H200 (`bench/generation/gpu_kernels.py`).
 
 from typing import NamedTuple
 
-from generator.mllama.kernels.cuda.nf4_rows import Tiles, choose_tiles, runs
+from generator.mllama.kernels.cuda.nf4_rows import OutputTiles, choose_tiles, runs
 from generator.mllama.kernels.weights import Nf4Weight, Weight
 
 MOST_ROWS = 32
@@ -46,7 +46,7 @@ def choose_chunks(heads: int, slots: int) -> Chunks:
     return Chunks(chunk)
 
 
-def choose(weight: Weight, rows: int, *, gated: bool) -> Blocks | Tiles | None:
+def choose(weight: Weight, rows: int, *, gated: bool) -> Blocks | OutputTiles | None:
     """None for cuBLAS."""
     width = weight.outputs // 2 if gated else weight.outputs
     if isinstance(weight, Nf4Weight):

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from generator.mllama.kernels.choices import Blocks, choose
 from generator.mllama.kernels.cuda import nf4_rows
-from generator.mllama.kernels.cuda.nf4_rows import Tiles
+from generator.mllama.kernels.cuda.nf4_rows import OutputTiles
 from generator.mllama.kernels.jit import nf4, products
 from generator.mllama.kernels.norms import silu_product
 from generator.mllama.kernels.weights import LowRank, Nf4Weight, PlainWeight, Weight, table
@@ -119,7 +119,7 @@ def _add_low_rank(outputs: Tensor, inputs: Tensor, low_rank: LowRank) -> None:
 def multiply(
     inputs: Tensor,
     weight: Weight,
-    chosen: Blocks | Tiles,
+    chosen: Blocks | OutputTiles,
     low_rank: LowRank | None,
     inner: Tensor | None,
     *,
@@ -127,7 +127,7 @@ def multiply(
 ) -> Tensor:
     """(splits, rows, outputs) by one of `jit.products` or by `cuda.nf4_rows`; ``inner`` is
     `projected_down`."""
-    if isinstance(chosen, Tiles):
+    if isinstance(chosen, OutputTiles):
         assert isinstance(weight, Nf4Weight)
         return nf4_rows.multiply(inputs, weight, chosen, low_rank, inner, gated=gated)
     rows, outputs = len(inputs), weight.outputs

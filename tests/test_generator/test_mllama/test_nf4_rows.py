@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from generator.mllama.kernels.cuda import nf4_rows
-from generator.mllama.kernels.cuda.nf4_rows import Tiles, choose_tiles, columns_of
+from generator.mllama.kernels.cuda.nf4_rows import OutputTiles, choose_tiles, columns_of
 from generator.mllama.kernels.weights import LowRank, Nf4Weight
 
 HEADER = Path(__file__).with_name("emulated_cuda.h")
@@ -87,14 +87,14 @@ def expected_of(
 
 
 CASES = [
-    (Tiles(2), 1, False, 0),
-    (Tiles(2, ahead=True, splits=2), 3, False, 3),
-    (Tiles(2, pairs=2), 4, False, 1),
-    (Tiles(2, 2), 2, True, 2),
-    (Tiles(2, 2), 5, False, 2),
-    (Tiles(2, 2, 2), 8, True, 0),
-    (Tiles(2), 13, False, 0),
-    (Tiles(2, 2), 16, True, 2),
+    (OutputTiles(2), 1, False, 0),
+    (OutputTiles(2, ahead=True, splits=2), 3, False, 3),
+    (OutputTiles(2, pairs=2), 4, False, 1),
+    (OutputTiles(2, 2), 2, True, 2),
+    (OutputTiles(2, 2), 5, False, 2),
+    (OutputTiles(2, 2, 2), 8, True, 0),
+    (OutputTiles(2), 13, False, 0),
+    (OutputTiles(2, 2), 16, True, 2),
 ]
 """Rows, whether gate and upward projection, and parts of LoRA."""
 
@@ -142,7 +142,7 @@ class OnAProcessor:
 
 @pytest.mark.parametrize(("tiles", "rows", "gated", "parts"), CASES)
 def test_a_processor_that_runs_the_kernel_multiplies(
-    tiles: Tiles,
+    tiles: OutputTiles,
     rows: int,
     gated: bool,
     parts: int,
@@ -164,7 +164,7 @@ def test_a_processor_that_runs_the_kernel_multiplies(
 @pytest.mark.gpu
 @pytest.mark.parametrize(("tiles", "rows", "gated", "parts"), CASES)
 def test_a_gpu_that_runs_the_kernel_multiplies(
-    tiles: Tiles, rows: int, gated: bool, parts: int
+    tiles: OutputTiles, rows: int, gated: bool, parts: int
 ) -> None:
     assert nf4_rows.runs(torch.device("cuda", 0))
     inputs, weight, low_rank, inner = given(rows, parts, "cuda")

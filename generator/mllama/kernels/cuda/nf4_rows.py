@@ -28,7 +28,7 @@ _CAPABILITY = (8, 0)
 """Of GPUs that multiply bfloat16."""
 
 
-class Tiles(NamedTuple):
+class OutputTiles(NamedTuple):
     """How the kernel splits a product."""
 
     warps: int
@@ -41,15 +41,15 @@ class Tiles(NamedTuple):
     splits: int = 1
 
 
-def choose_tiles(width: int, inputs: int, rows: int, *, gated: bool) -> Tiles | None:
+def choose_tiles(width: int, inputs: int, rows: int, *, gated: bool) -> OutputTiles | None:
     """As measured on an H200; None for products that the kernel does not compute."""
     columns = columns_of(rows)
     if gated:
-        chosen = Tiles(4 if columns > 1 else 8, 2, 2 if columns == 2 else 1)
+        chosen = OutputTiles(4 if columns > 1 else 8, 2, 2 if columns == 2 else 1)
     elif columns == 1:
-        chosen = Tiles(8, ahead=True, splits=2 if inputs > 8192 else 1)
+        chosen = OutputTiles(8, ahead=True, splits=2 if inputs > 8192 else 1)
     else:
-        chosen = Tiles(8, pairs=2 if columns == 2 else 1, ahead=columns == 2)
+        chosen = OutputTiles(8, pairs=2 if columns == 2 else 1, ahead=columns == 2)
     whole = inputs % (2 * _PAIR * chosen.pairs * chosen.splits) == 0 and width % _TILE == 0
     return chosen if whole and rows <= MOST_ROWS else None
 
@@ -69,7 +69,7 @@ def runs(device: torch.device) -> bool:
     from generator.mllama.kernels.cuda.compiled import CudaError
 
     try:
-        _kernel(Tiles(8), 1, False, 0, 1, device)
+        _kernel(OutputTiles(8), 1, False, 0, 1, device)
     except (ImportError, CudaError, OSError, RuntimeError):
         return False
     return True
@@ -79,7 +79,9 @@ def source() -> str:
     return files(__package__).joinpath("nf4_rows.cu").read_text("utf-8")
 
 
-def constants(tiles: Tiles, columns: int, gated: bool, rank: int, parts: int) -> dict[str, int]:
+def constants(
+    tiles: OutputTiles, columns: int, gated: bool, rank: int, parts: int
+) -> dict[str, int]:
     return {
         "WARPS": tiles.warps,
         "TILES": tiles.tiles,
@@ -92,7 +94,7 @@ def constants(tiles: Tiles, columns: int, gated: bool, rank: int, parts: int) ->
     }
 
 
-def shared_bytes(tiles: Tiles, columns: int, inputs: int) -> int:
+def shared_bytes(tiles: OutputTiles, columns: int, inputs: int) -> int:
     """The table and scales, in whose place the sums of the warps are added up."""
     scales = inputs // _PAIR // tiles.splits * tiles.tiles * 32 * 4
     sums = tiles.warps * tiles.tiles * _TILE * columns * 8 * 4
@@ -101,7 +103,7 @@ def shared_bytes(tiles: Tiles, columns: int, inputs: int) -> int:
 
 @cache
 def _kernel(
-    tiles: Tiles, columns: int, gated: bool, rank: int, parts: int, device: torch.device
+    tiles: OutputTiles, columns: int, gated: bool, rank: int, parts: int, device: torch.device
 ) -> "Kernel":
     from generator.mllama.kernels.cuda.compiled import Kernel
 
@@ -111,7 +113,7 @@ def _kernel(
 def multiply(
     inputs: Tensor,
     weight: Nf4Weight,
-    tiles: Tiles,
+    tiles: OutputTiles,
     low_rank: LowRank | None,
     inner: Tensor | None,
     *,
