@@ -107,6 +107,23 @@ def quantized(model: Any) -> Any:
     )
 
 
+def compact(model: Any) -> Any:
+    """Put the weights behind each other on a GPU, as they are where a checkpoint is loaded.
+
+    Quantizing a model that is there leaves gaps of gigabytes between them. Returns the pool of
+    memory, which must outlive them.
+    """
+    pool = torch.cuda.MemPool()
+    with torch.cuda.use_mem_pool(pool):
+        for weight in model.parameters():
+            weight.data = weight.data.clone()
+            state = getattr(weight, "quant_state", None)
+            if state is not None:
+                state.absmax = state.absmax.clone()
+    torch.cuda.empty_cache()
+    return pool
+
+
 def _drawn(shape: Shape, processor: Any) -> Any:
     from transformers import MllamaForConditionalGeneration
 

@@ -78,7 +78,7 @@ def main() -> int:
     given = BenchExamples.read(arguments.examples)
     if any(setup == "unsloth" for setup in arguments.setups):
         import unsloth  # noqa: F401  it wants to be imported before transformers
-    from bench.training.random_model import in_memory, quantized, write_model
+    from bench.training.random_model import compact, in_memory, quantized, write_model
     from bench.training.setups import Bench
 
     model = None
@@ -89,6 +89,7 @@ def main() -> int:
         drawn.config.save_pretrained(folder / form)
         model = quantized(drawn) if gpu else drawn.float()
         del drawn
+    pool = compact(model) if gpu and model is not None else None
     machine = f"{torch.cuda.get_device_name() if gpu else 'CPU'} torch {torch.__version__}"
     sys.stdout.write(f"{machine}, checkpoint after {time.monotonic() - began:.0f} s\n")
     kept = folder / f"results-{arguments.adapted}.json"
@@ -119,6 +120,7 @@ def main() -> int:
         sys.stdout.write(described(setup, rows[setup]) + "\n")
         sys.stdout.flush()
         kept.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    del bench, model, pool  # the pool last
     return judge(rows) if gpu else 0
 
 

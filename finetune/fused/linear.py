@@ -7,8 +7,9 @@ dinputs, gradients = joint.backward(inputs, inner, doutputs)
 The weights W of all layers stand below each other, A of all of their LoRA too, and B is a matrix of
 blocks: then outputs = inputs W' + (inputs A') B' for all layers at once. W in 4 bits is dequantized
 into a buffer that all layers of the model share, so a product with it runs before the next one.
-Where there are more outputs than inputs, B stands beside W there, and [inputs, inputs A'] [W, B]'
-is one product: adding to wide outputs would cost a sixth of it.
+LoRA is added to outputs that are rounded already, as peft adds it: one product [inputs, inputs A']
+[W, B]' would take a tenth less time and round once, but in bfloat16 peft's own rounding takes away
+most of what LoRA adds in a first step, and losses would fall faster than those of peft.
 """
 
 from collections.abc import Sequence
@@ -22,8 +23,6 @@ from generator.mllama.kernels.weights import Nf4Weight
 
 _ADAPTER = "default"
 """The name peft gives an adapter."""
-_ALIGNED = 8
-"""Columns that B beside W is a multiple of: rows of both begin at multiples of 16 bytes."""
 
 
 class Scratch:
@@ -93,11 +92,8 @@ class JointLinear:
         device = self._bases[0].weight.device
         self._a = torch.zeros(rank, self.inputs, dtype=dtype, device=device)
         self._b = torch.zeros(self.outputs, rank, dtype=dtype, device=device)
-        self._beside = 0
-        if self._dense is None:
-            self._stored = _stored(self._bases) if device.type == "cuda" else []
-            if self.outputs > self.inputs:
-                self._beside = -(-rank // _ALIGNED) * _ALIGNED
+        if self._dense is None and device.type == "cuda":
+            self._stored = _stored(self._bases)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -118,29 +114,22 @@ class JointLinear:
 
     def weight(self) -> Tensor:
         """(outputs, inputs), until another of the same buffer is asked for."""
-        return self._whole()[:, : self.inputs]
-
-    def _whole(self) -> Tensor:
-        """(outputs, inputs + columns of B), of which some may be 0."""
         if self._dense is not None:
             return self._dense
         like = self._bases[0].weight
-        shape = (self.outputs, self.inputs + self._beside)
+        shape = (self.outputs, self.inputs)
         buffer, written = self._scratch.take(self._buffer, self, shape, like, self._dtype)
         if not written:  # frozen weights: what is there is right
-            self._write(buffer[:, : self.inputs])
-            if self._beside:
-                ranks = self._b.shape[1]
-                buffer[:, self.inputs : self.inputs + ranks].copy_(self._b)
-                buffer[:, self.inputs + ranks :].zero_()
+            self._write(buffer)
         return buffer
 
     def _write(self, weight: Tensor) -> None:
         if self._stored:
             from generator.mllama.kernels.products import dequantize_into
 
-            sizes = [stored.outputs for stored in self._stored]
-            for stored, part in zip(self._stored, split_with_sizes(weight, sizes), strict=True):
+            for stored, part in zip(
+                self._stored, split_with_sizes(weight, self.sizes), strict=True
+            ):
                 dequantize_into(stored, part)
             return
         for base, part in zip(self._bases, split_with_sizes(weight, self.sizes), strict=True):
@@ -159,16 +148,9 @@ class JointLinear:
         (tokens, ranks) for `backward`.
         """
         inner = inputs @ self._a.t()
-        if self._beside:
-            both = inputs.new_empty(len(inputs), self.inputs + self._beside)
-            both[:, : self.inputs].copy_(inputs)
-            both[:, self.inputs : self.inputs + inner.shape[1]].copy_(inner)
-            both[:, self.inputs + inner.shape[1] :].zero_()
-            outputs = both @ self._whole().t()
-        else:
-            outputs = inputs @ self.weight().t()
-            if inner.shape[1]:
-                outputs.addmm_(inner, self._b.t())
+        outputs = inputs @ self.weight().t()
+        if inner.shape[1]:
+            outputs.addmm_(inner, self._b.t())
         if residual is not None:
             # last: in bfloat16 the little that LoRA adds would be rounded away beside the residual
             outputs = torch.add(residual, outputs, alpha=factor)
@@ -226,16 +208,13 @@ class JointLinear:
 
 
 def _stored(bases: Sequence[Any]) -> list[Nf4Weight]:
-    """The NF4 weights of all layers, as one where they can be, whose bytes theirs become views of;
-    none for weights that the kernel does not read."""
+    """The NF4 weights of all layers, whose bytes they share; none where the kernel does not read
+    them all."""
     if find_spec("triton") is None or any(type(base) is nn.Linear for base in bases):
         return []
-    weights = [Nf4Weight.of(base) for base in bases]
-    found = [weight for weight in weights if weight is not None]
-    if len(found) < len(weights):
-        return []
-    whole = Nf4Weight.joined(found, bases) if len(found) > 1 else None
-    return found if whole is None else [whole]
+    found = [Nf4Weight.of(base) for base in bases]
+    weights = [weight for weight in found if weight is not None]
+    return weights if len(weights) == len(bases) else []
 
 
 def fits(layer: Any) -> bool:
