@@ -40,7 +40,7 @@ OWN_ADAPTER = "adapter"
 """Folder inside a model's own that holds the adapter it is used with."""
 
 KERNELS = "GROUNDED_CXR_KERNELS"
-"""Environment variable that asks for `generator.mllama.kernels`."""
+"""Environment variable that, with the value 0, leaves out `generator.mllama.kernels`."""
 _ROUNDING = 0.1
 """By how much logits may differ that are computed in bfloat16 in another order."""
 
@@ -99,7 +99,7 @@ def load_model(
         )
     tiles: TileUse = "all" if record is None else record.tiles
     decoder = Decoder(model, HalfLinear if halves else None, tiles=tiles)
-    if not on_cpu and (os.environ.get(KERNELS) == "1" if kernels is None else kernels):
+    if not on_cpu and wants_kernels(kernels):
         decoder = by_kernels(decoder, tiles, notes)
     together = _batch_size(place, sum(weight.numel() for weight in model.parameters()))
     rows = None
@@ -120,6 +120,11 @@ def load_model(
         rows=rows,
         batch_size=together,
     )
+
+
+def wants_kernels(asked: bool | None) -> bool:
+    """What was asked for; by default yes, unless the environment says no."""
+    return os.environ.get(KERNELS, "1") != "0" if asked is None else asked
 
 
 def by_kernels(plain: Decoder, tiles: TileUse, notes: list[str]) -> Decoder:

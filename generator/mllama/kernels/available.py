@@ -27,7 +27,8 @@ _CAPABILITY = (8, 0)
 
 
 def kernel_layers(model: Any) -> list[Layer] | None:
-    """The layers of the text model; None, and a warning, where the kernels cannot compute them."""
+    """The layers of the text model; None where the kernels cannot compute them, and a warning where
+    that can be mended."""
     text = model.model.language_model
     weight = text.embed_tokens.weight
     if find_spec("triton") is None:
@@ -42,7 +43,7 @@ def kernel_layers(model: Any) -> list[Layer] | None:
     plain = type(head) is torch.nn.Linear and head.bias is None
     fits = size in (32, 64, 128, 256) and group <= 16 and config.hidden_size % 2 == 0
     if not fits or not plain or {weight.dtype, head.weight.dtype} != {torch.bfloat16}:
-        _log.warning("decoding is slower, as there are no kernels for a model of this shape")
+        _log.info("there are no kernels for a model of this shape and precision")
         return None
     try:
         from generator.mllama.kernels.layer import read_layers
@@ -54,7 +55,7 @@ def kernel_layers(model: Any) -> list[Layer] | None:
         return None
     found = read_layers(text.layers, config.rms_norm_eps)
     if found is None:
-        _log.warning("decoding is slower, as there are no kernels for weights of this kind")
+        _log.info("there are no kernels for weights of this kind")
         return None
     return list(found)
 

@@ -136,3 +136,22 @@ def test_kernels_that_give_other_logits_are_not_used(
     chosen: Any = load.by_kernels(plain, "all", notes)
     assert (chosen is faster) == kept
     assert [note.split(",")[1] for note in notes] == ([] if kept else [" so torch decodes"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "asked", "wanted"),
+    [
+        (None, None, True),
+        ("0", None, False),
+        ("1", None, True),
+        ("0", True, True),
+        ("1", False, False),
+    ],
+)
+def test_kernels_are_used_unless_they_are_turned_off(
+    variable: str | None, asked: bool | None, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(load.KERNELS, raising=False)
+    if variable is not None:
+        monkeypatch.setenv(load.KERNELS, variable)
+    assert load.wants_kernels(asked) is wanted
