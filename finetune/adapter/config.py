@@ -35,9 +35,11 @@ class TrainConfig:
     otherwise float16, and float32 on a CPU."""
     checkpointing: bool = True
     """Recompute activations in the backward pass: less memory, more time."""
-    fused: bool = False
+    fused: bool | None = None
     """Train through `finetune.fused`, with peft: the same function, both passes of each layer
-    written out, in less time and memory on a GPU. Without dropout, dora and 8 bits."""
+    written out, in less time and memory on a GPU. Without dropout, dora and 8 bits. ``auto``: where
+    all that holds, the GPU has bfloat16 and ``vision`` is off, or ``tiles`` or ``graphs`` need
+    it."""
     tiles: str = "all"
     """``real``: compute only the tiles that an image fills, and show none of it to tokens before
     it; the adapter is then served so too. ``all``: as transformers. ``real`` needs ``fused``."""
@@ -140,13 +142,19 @@ class TrainConfig:
         if self.backend == "unsloth" and self.dora:
             raise UserError("the unsloth backend trains no DoRA: use --backend peft, or dora=false")
 
-        reason = self._unfused()
+        reason, needing = self._unfused(), self._needing_fused()
         if self.fused and reason is not None:
             raise UserError(f"the fused step does not work with {reason}: use fused=false")
-        for name, wants in (("tiles", "real"), ("graphs", True)):
-            if getattr(self, name) == wants and not self.fused:
-                value = str(wants).lower()
-                raise UserError(f"{name}={value} needs the fused step: add fused=true")
+        if needing and self.fused is False:
+            raise UserError(f"{needing} needs the fused step: leave out fused=false")
+        if needing and reason is not None:
+            raise UserError(f"{needing} needs the fused step, which does not work with {reason}")
+
+    def _needing_fused(self) -> str | None:
+        """A setting that works in the fused step alone."""
+        if self.tiles == "real":
+            return "tiles=real"
+        return "graphs=true" if self.graphs else None
 
     @property
     def tile_use(self) -> TileUse:
@@ -185,7 +193,7 @@ class TrainConfig:
         backend = self.backend
         if backend == "auto":
             fits = gpu and unsloth and self.bits != "8" and not self.dora
-            fits = fits and not self.fused
+            fits = fits and not self.fused and not self._needing_fused()
             backend = "unsloth" if fits else "peft"
         if backend == "unsloth" and not gpu:
             raise UserError(
@@ -206,9 +214,20 @@ class TrainConfig:
             raise UserError("this GPU has no bfloat16: use --profile t4 or precision=float16")
         if not gpu and precision == "float16":
             raise UserError("float16 needs a GPU: use precision=float32 or --device cuda")
+        fused = self.fused
+        if fused is None:
+            fits = gpu and backend == "peft" and not self.vision and precision == "bfloat16"
+            fused = self._needing_fused() is not None or (fits and self._unfused() is None)
         optimizer = self.optimizer
         if optimizer == "auto":
             optimizer = "adamw8bit" if gpu else "adamw"
         if optimizer == "adamw8bit" and not gpu:
             raise UserError("8-bit AdamW needs a GPU: use optimizer=adamw")
-        return replace(self, backend=backend, bits=bits, precision=precision, optimizer=optimizer)
+        return replace(
+            self,
+            backend=backend,
+            bits=bits,
+            precision=precision,
+            fused=fused,
+            optimizer=optimizer,
+        )

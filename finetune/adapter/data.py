@@ -93,7 +93,7 @@ class TrainingSet:
             processor,
             ImageCache(processor, data.canvas, dtype=dtype),
             pad_id=rendering.pad_id,
-            numbered=config.fused and not config.vision,
+            numbered=bool(config.fused) and not config.vision,
         )
         return cls(
             train=kept,

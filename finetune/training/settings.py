@@ -13,11 +13,11 @@ Config = TypeVar("Config")
 def read_settings(config: type[Config], settings: Sequence[str]) -> Config:
     """A dataclass of plain numbers, texts and switches; what is not named keeps its default.
 
-    A name given twice has its last value. Raises UserError for an unknown name, a value of another
-    type, NaN or infinity.
+    A name given twice has its last value; a switch that may be None is ``true``, ``false`` or
+    ``auto``. Raises UserError for an unknown name, a value of another type, NaN or infinity.
     """
     types: dict[str, Any] = {field.name: field.type for field in fields(config)}  # type: ignore[arg-type]
-    values: dict[str, bool | int | float | str] = {}
+    values: dict[str, bool | int | float | str | None] = {}
     for setting in settings:
         name, _, text = setting.partition("=")
         if name not in types:
@@ -25,6 +25,8 @@ def read_settings(config: type[Config], settings: Sequence[str]) -> Config:
         try:
             if types[name] is bool:
                 values[name] = {"true": True, "false": False}[text.lower()]
+            elif types[name] == bool | None:
+                values[name] = {"true": True, "false": False, "auto": None}[text.lower()]
             else:
                 values[name] = types[name](text)
         except (ValueError, KeyError) as error:

@@ -85,7 +85,29 @@ def test_the_fused_step_is_one_of_peft() -> None:
     def backend(**settings: Any) -> str:
         return TrainConfig(**settings).resolved(gpu=True, bfloat16=True, unsloth=True).backend
 
-    assert backend() == "unsloth" and backend(fused=True) == "peft"
+    assert backend() == "unsloth" and backend(fused=True) == backend(tiles="real") == "peft"
+
+
+@pytest.mark.parametrize(
+    ("settings", "gpu", "expected"),
+    [
+        (["vision=false"], True, True),
+        (["vision=false"], False, False),
+        ([], True, False),
+        (["vision=false", "fused=false"], True, False),
+        (["vision=false", "fused=auto", "precision=float16"], True, False),
+        (["vision=false", "dropout=0.1"], True, False),
+        (["tiles=real"], False, True),
+        (["graphs=true"], True, True),
+    ],
+)
+def test_a_step_is_fused_by_itself_where_that_is_known_to_be_faster(
+    settings: list[str], gpu: bool, expected: bool
+) -> None:
+    config = TrainConfig.of(settings).resolved(gpu=gpu, bfloat16=gpu, unsloth=False)
+    assert config.fused is expected
+    preference = PreferenceConfig.of(["vision=false"])
+    assert preference.resolved(gpu=True, bfloat16=True, unsloth=False).fused is False
 
 
 @pytest.mark.parametrize(
@@ -96,8 +118,10 @@ def test_the_fused_step_is_one_of_peft() -> None:
         (["fused=true", "bits=8"], "does not work with 8 bits: use fused=false"),
         (["fused=true", "backend=unsloth"], "does not work with unsloth: use fused=false"),
         (["tiles=some"], "use all, real"),
-        (["tiles=real"], "tiles=real needs the fused step: add fused=true"),
-        (["graphs=true"], "graphs=true needs the fused step: add fused=true"),
+        (["tiles=real", "fused=false"], "tiles=real needs the fused step: leave out fused=false"),
+        (["graphs=true", "fused=false"], "graphs=true needs the fused step: leave out"),
+        (["tiles=real", "dora=true"], "tiles=real needs the fused step, which .* with dora"),
+        (["fused=maybe"], "fused cannot be 'maybe'"),
         (["memory_gb=-1"], "use 0 or more"),
     ],
 )
