@@ -26,7 +26,7 @@ best of ours is not twice as fast, in 12 GB, waiting less than a tenth, or losse
 tiles, which have its mask, differ from those of the best plain one by more than 1e-2. What was
 measured is kept in
 ``results-text.json`` or ``results-all.json`` of the work folder. ``--profile`` adds tables of what
-three steps spend their time on. The set-ups of the default take about 110 seconds on an H200; plain
+three steps spend their time on. The set-ups of the default take about 90 seconds on an H200; plain
 ones come first, since ours replace the attention of the vision encoder.
 """
 
